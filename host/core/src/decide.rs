@@ -1,0 +1,268 @@
+//! What there is to do for an object now, by the object, its record and what the queue remembers.
+//!
+//! The decision is made when a call is about to start, not when a change arrives: so waiting changes merge by themselves into
+//! the one that matters most, and a restart comes to the same decision as a host that never stopped.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    cause::Cause,
+    essence::Essence,
+    record::{HandledBy, Outcome, Record},
+};
+
+/// What the queue knows of an object that can't be seen on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hints {
+    /// A child changed or went.
+    pub child_changed: bool,
+    /// The plugin's requeue interval is over.
+    pub requeued: bool,
+    /// The host has started.
+    pub resumed: bool,
+}
+
+impl Hints {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            child_changed: self.child_changed || other.child_changed,
+            requeued: self.requeued || other.requeued,
+            resumed: self.resumed || other.resumed,
+        }
+    }
+}
+
+/// All that a decision rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// The object is being deleted.
+    pub deleting: bool,
+    /// It carries this plugin's finalizer.
+    pub finalizer: bool,
+    /// Its namespace and labels are those that the config asks for.
+    pub selected: bool,
+    /// Its essence.
+    pub essence: &'a Essence,
+    /// What this plugin handled of it.
+    pub record: Option<&'a Record>,
+    /// The plugin and settings that would handle it.
+    pub by: &'a HandledBy,
+    /// What the config calls the plugin for.
+    pub on: &'a BTreeSet<Cause>,
+    /// What the queue remembers.
+    pub hints: Hints,
+}
+
+/// What there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing.
+    Nothing,
+    /// Call the plugin.
+    Call(Cause),
+    /// The plugin is not called for new objects but for later changes: record the object, so that those can be told.
+    Note,
+    /// It is being deleted and the plugin is not called for that: see to its children and take our finalizer away.
+    Release,
+}
+
+/// Decides; the causes in the order in which they win over each other.
+pub fn decide(situation: &Situation) -> Decision {
+    let Situation { deleting, finalizer, selected, essence, record, by, on, hints } = *situation;
+    let wants = |cause| on.contains(&cause);
+    let rejected = record.filter(|r| r.outcome == Outcome::Rejected);
+    let rejected_as_it_is = rejected.is_some_and(|r| r.essence_digest == essence.digest && r.is_by(by));
+
+    if deleting {
+        return match (finalizer, wants(Cause::Deleted)) {
+            (false, _) => Decision::Nothing,
+            (true, false) => Decision::Release,
+            // What was refused is the update; the deletion has not been told yet.
+            (true, true) if rejected_as_it_is && rejected.is_some_and(|r| r.deleting) => Decision::Nothing,
+            (true, true) => Decision::Call(Cause::Deleted),
+        };
+    }
+    if !selected {
+        return Decision::Nothing;
+    }
+    let Some(record) = record else {
+        return if wants(Cause::Created) {
+            Decision::Call(Cause::Created)
+        } else if wants(Cause::Updated) || wants(Cause::PluginChanged) {
+            Decision::Note
+        } else if hints.resumed && wants(Cause::Resumed) {
+            Decision::Call(Cause::Resumed)
+        } else {
+            Decision::Nothing
+        };
+    };
+    if rejected_as_it_is {
+        return Decision::Nothing;
+    }
+    let because = [
+        (Cause::Updated, record.essence_digest != essence.digest && wants(Cause::Updated)),
+        (Cause::ChildChanged, hints.child_changed),
+        (Cause::Requeued, hints.requeued),
+        // A rejected object waits for another plugin or other settings, whatever `on` says.
+        (Cause::PluginChanged, !record.is_by(by) && (wants(Cause::PluginChanged) || rejected.is_some())),
+        (Cause::Resumed, hints.resumed && wants(Cause::Resumed)),
+    ];
+    because
+        .into_iter()
+        .find_map(|(cause, so)| so.then_some(Decision::Call(cause)))
+        .unwrap_or(Decision::Nothing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    fn essence(text: &str) -> Essence {
+        Essence { text: text.into(), digest: Digest::of(text) }
+    }
+
+    fn by(plugin: &str) -> HandledBy {
+        HandledBy { plugin: Digest::of(plugin), settings: Digest::of("{}") }
+    }
+
+    fn record(text: &str, plugin: &str, outcome: Outcome) -> Record {
+        Record::new("u", "v1", &essence(text), false, &by(plugin), outcome)
+    }
+
+    const ALL_HINTS: Hints = Hints { child_changed: true, requeued: true, resumed: true };
+
+    /// A live, selected object with essence `a`, handled by plugin `p`, all hints set, all causes wanted.
+    struct Case {
+        deleting: bool,
+        finalizer: bool,
+        selected: bool,
+        essence: &'static str,
+        record: Option<Record>,
+        on: Vec<Cause>,
+        hints: Hints,
+    }
+
+    impl Default for Case {
+        fn default() -> Self {
+            Self {
+                deleting: false,
+                finalizer: false,
+                selected: true,
+                essence: "a",
+                record: Some(record("a", "p", Outcome::Done)),
+                on: vec![Cause::Created, Cause::Updated, Cause::Deleted, Cause::PluginChanged, Cause::Resumed],
+                hints: Hints::default(),
+            }
+        }
+    }
+
+    impl Case {
+        fn decide(self) -> Decision {
+            decide(&Situation {
+                deleting: self.deleting,
+                finalizer: self.finalizer,
+                selected: self.selected,
+                essence: &essence(self.essence),
+                record: self.record.as_ref(),
+                by: &by("p"),
+                on: &self.on.into_iter().collect(),
+                hints: self.hints,
+            })
+        }
+    }
+
+    #[test]
+    fn an_object_handled_as_it_is_calls_nobody() {
+        assert_eq!(Case::default().decide(), Decision::Nothing);
+    }
+
+    #[test]
+    fn deleted_wins_over_everything_and_needs_our_finalizer() {
+        let dying = || Case { deleting: true, finalizer: true, record: None, hints: ALL_HINTS, ..Case::default() };
+        assert_eq!(dying().decide(), Decision::Call(Cause::Deleted));
+        assert_eq!(Case { selected: false, ..dying() }.decide(), Decision::Call(Cause::Deleted));
+        assert_eq!(Case { finalizer: false, ..dying() }.decide(), Decision::Nothing);
+        assert_eq!(Case { on: vec![Cause::Created], ..dying() }.decide(), Decision::Release);
+    }
+
+    #[test]
+    fn the_waiting_causes_win_in_their_order() {
+        let other = Some(record("b", "q", Outcome::Done));
+        let all = Case { record: other, hints: ALL_HINTS, ..Case::default() };
+        assert_eq!(all.decide(), Decision::Call(Cause::Updated));
+        let swapped = || Some(record("a", "q", Outcome::Done));
+        let steps = [
+            (Hints { child_changed: true, requeued: true, resumed: true }, Cause::ChildChanged),
+            (Hints { requeued: true, resumed: true, ..Hints::default() }, Cause::Requeued),
+            (Hints { resumed: true, ..Hints::default() }, Cause::PluginChanged),
+        ];
+        for (hints, cause) in steps {
+            assert_eq!(Case { record: swapped(), hints, ..Case::default() }.decide(), Decision::Call(cause));
+        }
+        let resumed = Hints { resumed: true, ..Hints::default() };
+        assert_eq!(Case { hints: resumed, ..Case::default() }.decide(), Decision::Call(Cause::Resumed));
+    }
+
+    #[test]
+    fn an_object_without_record_is_created_or_noted() {
+        let new = |on: &[Cause]| Case { record: None, on: on.to_vec(), ..Case::default() }.decide();
+        assert_eq!(new(&[Cause::Created]), Decision::Call(Cause::Created));
+        assert_eq!(new(&[Cause::Updated]), Decision::Note);
+        assert_eq!(new(&[Cause::PluginChanged]), Decision::Note);
+        assert_eq!(new(&[Cause::Deleted]), Decision::Nothing);
+    }
+
+    #[test]
+    fn resumed_calls_also_for_an_object_without_record_where_only_it_is_wanted() {
+        let case = |hints| Case { record: None, on: vec![Cause::Resumed], hints, ..Case::default() };
+        assert_eq!(case(ALL_HINTS).decide(), Decision::Call(Cause::Resumed));
+        assert_eq!(case(Hints::default()).decide(), Decision::Nothing);
+    }
+
+    #[test]
+    fn what_on_leaves_out_does_not_call() {
+        let quiet = |record, hints| Case { record: Some(record), hints, on: vec![Cause::Created], ..Case::default() }.decide();
+        let resumed = Hints { resumed: true, ..Hints::default() };
+        assert_eq!(quiet(record("b", "p", Outcome::Done), Hints::default()), Decision::Nothing);
+        assert_eq!(quiet(record("a", "q", Outcome::Done), resumed), Decision::Nothing);
+    }
+
+    #[test]
+    fn an_object_that_is_not_selected_calls_nobody() {
+        let outside = Case { selected: false, record: None, hints: ALL_HINTS, ..Case::default() };
+        assert_eq!(outside.decide(), Decision::Nothing);
+    }
+
+    #[test]
+    fn a_rejected_object_waits_for_a_change_of_object_plugin_or_settings() {
+        let rejected = |text, plugin| Some(record(text, plugin, Outcome::Rejected));
+        let case = |record| Case { record, hints: ALL_HINTS, ..Case::default() };
+        assert_eq!(case(rejected("a", "p")).decide(), Decision::Nothing);
+        assert_eq!(case(rejected("b", "p")).decide(), Decision::Call(Cause::Updated));
+        let quiet = Case { record: rejected("a", "q"), on: vec![Cause::Created], ..Case::default() };
+        assert_eq!(quiet.decide(), Decision::Call(Cause::PluginChanged));
+    }
+
+    #[test]
+    fn a_rejected_update_does_not_silence_the_deletion_but_a_rejected_deletion_does() {
+        let dying = |record| Case { deleting: true, finalizer: true, record: Some(record), ..Case::default() };
+        let update = record("a", "p", Outcome::Rejected);
+        assert_eq!(dying(update.clone()).decide(), Decision::Call(Cause::Deleted));
+        let deletion = Record { deleting: true, ..update };
+        assert_eq!(dying(deletion.clone()).decide(), Decision::Nothing);
+        let changed = Record { essence_digest: Digest::of("b"), ..deletion };
+        assert_eq!(dying(changed).decide(), Decision::Call(Cause::Deleted));
+    }
+
+    #[test]
+    fn hints_add_up() {
+        let child = Hints { child_changed: true, ..Hints::default() };
+        let timer = Hints { requeued: true, ..Hints::default() };
+        let both = Hints { child_changed: true, requeued: true, resumed: false };
+        assert_eq!(child.and(timer), both);
+        assert_eq!(Hints::default().and(Hints { resumed: true, ..child }), Hints { resumed: true, ..child });
+    }
+}

@@ -1,0 +1,159 @@
+//! Children: claimed, applied where they differ, pruned where they are no longer wanted.
+
+use std::collections::HashSet;
+
+use kube::api::{DeleteParams, Preconditions};
+use operon_core::{
+    claim::{Claim, claim},
+    json::contains,
+    kind::Kind,
+    names::APPLIED,
+    object::Object,
+    plan::Child,
+};
+
+use super::{ApplyError, Handled, Part, To, Writer};
+use crate::cluster::{Wire, api};
+
+/// In an apply this version means: only if nothing is there (tried on 1.36; `kubectl create` on top of an apply).
+const NOTHING_THERE: &str = "1";
+
+impl Writer {
+    /// Makes all children so, in order.
+    pub async fn apply_children(&self, handled: &Handled, children: &[Child]) -> Result<(), ApplyError> {
+        for child in children {
+            self.apply_child(handled, child).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes what this plugin made for the object and `keep` does not have. True when nothing of it is left.
+    pub async fn prune(&self, handled: &Handled, keep: &[Child]) -> Result<bool, ApplyError> {
+        let keep: HashSet<_> = keep.iter().map(|child| (&child.kind.resource, &child.key)).collect();
+        self.delete_children(handled, |kind, child| !keep.contains(&(&kind.resource, &child.key))).await
+    }
+
+    /// Deletes the children that no garbage collector will: those that can't have an owner reference to the object.
+    pub async fn prune_uncovered(&self, handled: &Handled) -> Result<bool, ApplyError> {
+        let uid = &*handled.object.uid;
+        let covered = |child: &Object| child.head().owner_references.iter().any(|owner| owner.uid == *uid);
+        self.delete_children(handled, |_, child| !covered(child)).await
+    }
+
+    async fn delete_children(
+        &self,
+        handled: &Handled,
+        superfluous: impl Fn(&Kind, &Object) -> bool,
+    ) -> Result<bool, ApplyError> {
+        let mut all_gone = true;
+        for (kind, child) in self.children_of(&handled.object) {
+            if superfluous(&kind, &child) {
+                all_gone &= self.delete_child(&kind, &child).await?;
+            }
+        }
+        Ok(all_gone)
+    }
+
+    async fn apply_child(&self, handled: &Handled, child: &Child) -> Result<(), ApplyError> {
+        let store = self.children.get(&child.kind.resource);
+        let known = store.and_then(|store| store.get(&child.key));
+        if let Some(known) = &known
+            && self.is_as_applied(handled, known, child)
+        {
+            return Ok(());
+        }
+        let written = match &known {
+            // A child that goes is waited for: it can't be made again before. Its end is a change that calls again.
+            Some(known) if known.deleting => return Ok(()),
+            Some(known) => self.write_child(handled, child, Some(known)).await,
+            None => match self.write_child(handled, child, None).await {
+                Err(kube::Error::Api(status)) if status.code == 409 => self.take_over(handled, child).await?,
+                written => written,
+            },
+        };
+        let wire = written.map_err(|error| ApplyError::from_answer(&error, To::Another, &child.place))?;
+        if let (Some(store), Ok(object)) = (store, wire.decode(&child.kind)) {
+            store.wrote(object);
+        }
+        Ok(())
+    }
+
+    /// Something of that name is there, which the store, that knows only ours, has not: whose is it?
+    async fn take_over(&self, handled: &Handled, child: &Child) -> Result<kube::Result<Wire>, ApplyError> {
+        let api = api(&self.client, &child.kind, child.key.namespace.as_deref());
+        let live = api.get_opt(&child.key.name).await;
+        let live = live.map_err(|error| ApplyError::from_answer(&error, To::Another, &child.place))?;
+        let Some(live) = live.and_then(|wire| wire.decode(&child.kind).ok()) else {
+            let message = format!("{}: it went while it was applied", child.place);
+            return Err(ApplyError::Unavailable { message, retry_after: None });
+        };
+        match claim(&live.head(), &self.plugin, &handled.object.uid) {
+            Claim::Ours | Claim::Adopted => Ok(self.write_child(handled, child, Some(&live)).await),
+            Claim::Theirs(whose) => {
+                Err(ApplyError::Refused(format!("{}: it is there already and not ours: {whose}", child.place)))
+            }
+        }
+    }
+
+    /// Applies it to what is there, and to nothing else; or only if nothing is there.
+    async fn write_child(&self, handled: &Handled, child: &Child, live: Option<&Object>) -> kube::Result<Wire> {
+        tracing::debug!(plugin = %self.plugin.plugin, object = %handled.object.key, "applying {}", child.place);
+        let mut body = child.body.clone();
+        match live {
+            Some(live) => body["metadata"]["uid"] = (&*live.uid).into(),
+            None => body["metadata"]["resourceVersion"] = NOTHING_THERE.into(),
+        }
+        self.apply(&child.kind, &child.key, &self.plugin.manager(), Part::Whole, &body).await
+    }
+
+    /// The live child carries the digest of this very body and all its fields: nothing has to be sent.
+    fn is_as_applied(&self, handled: &Handled, known: &Object, child: &Child) -> bool {
+        let head = known.head();
+        !known.deleting
+            && claim(&head, &self.plugin, &handled.object.uid) == Claim::Ours
+            && head.annotations.get(APPLIED).map(String::as_str) == Some(child.applied.as_str())
+            && contains(&known.tree(), &child.body)
+    }
+
+    /// True when it is gone; a child with a finalizer of somebody's takes its time.
+    async fn delete_child(&self, kind: &Kind, child: &Object) -> Result<bool, ApplyError> {
+        if child.deleting {
+            return Ok(false);
+        }
+        let Object { key, uid, .. } = child;
+        let store = self.children.get(&kind.resource);
+        let params = DeleteParams {
+            preconditions: Some(Preconditions { uid: Some(uid.to_string()), resource_version: None }),
+            ..DeleteParams::background()
+        };
+        tracing::debug!(plugin = %self.plugin.plugin, kind = kind.kind, child = %key, "deleting a child");
+        match api(&self.client, kind, key.namespace.as_deref()).delete(&key.name, &params).await {
+            Ok(either) => {
+                let remains = either.left().and_then(|wire| wire.decode(kind).ok()).filter(Self::is_kept);
+                let gone = remains.is_none();
+                match (store, remains) {
+                    (Some(store), Some(object)) => store.wrote(object),
+                    (Some(store), None) => store.deleted(key, uid),
+                    (None, _) => {}
+                }
+                Ok(gone)
+            }
+            // Gone before, or another of that name is there now: either way ours is not.
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {
+                if let Some(store) = store {
+                    store.deleted(key, uid);
+                }
+                Ok(true)
+            }
+            Err(error) => {
+                let what = format!("deleting the child {} {key}", kind.kind);
+                Err(ApplyError::from_answer(&error, To::Another, what))
+            }
+        }
+    }
+
+    /// The API server answers a delete with the object where it can't go at once, and for custom resources also where it went.
+    fn is_kept(object: &Object) -> bool {
+        object.deleting && !object.head().finalizers.is_empty()
+    }
+}

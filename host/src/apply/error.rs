@@ -1,0 +1,110 @@
+//! What the API server's answer to a write means for the event that it belongs to.
+
+use std::{fmt::Display, time::Duration};
+
+use kube::core::Status;
+
+/// Why the writes of an event ended early.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ApplyError {
+    /// The object is gone, made anew, or its namespace is going: nobody has to be told.
+    #[error("the object is gone, or going with its namespace")]
+    Gone,
+    /// It won't do by itself: a person has to see it. Tried again slowly.
+    #[error("{0}")]
+    Refused(String),
+    /// It may do in a moment.
+    #[error("{message}")]
+    Unavailable {
+        /// What was tried and what was answered.
+        message: String,
+        /// The API server's own word on when.
+        retry_after: Option<Duration>,
+    },
+}
+
+/// Whose write it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The object that is handled; the write carried its uid.
+    TheObject,
+    /// Anything else.
+    Another,
+}
+
+impl ApplyError {
+    /// Reads the answer; `what` says which write it was.
+    pub fn from_answer(error: &kube::Error, to: To, what: impl Display) -> Self {
+        let kube::Error::Api(status) = error else {
+            return Self::Unavailable { message: format!("{what}: {error}"), retry_after: None };
+        };
+        let message = format!("{what}: the API server answered {} {}: {}", status.code, status.reason, status.message);
+        match status.code {
+            404 if to == To::TheObject => Self::Gone,
+            // A write that carries the uid of an object that is gone is a conflict (tried on 1.36), of one that was made anew an
+            // attempt to change its uid.
+            409 if to == To::TheObject => Self::Gone,
+            422 if to == To::TheObject && is_about_uid(status) => Self::Gone,
+            403 if has_cause(status, "NamespaceTerminating") => Self::Gone,
+            409 | 408 | 429 | 500.. => {
+                let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+                let retry_after = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
+                Self::Unavailable { message, retry_after }
+            }
+            _ => Self::Refused(message),
+        }
+    }
+}
+
+fn is_about_uid(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.field == "metadata.uid")
+}
+
+fn has_cause(status: &Status, reason: &str) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.reason == reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::response::{StatusCause, StatusDetails};
+
+    use super::*;
+
+    fn answered(code: u16, to: To, cause: (&str, &str), retry_after_seconds: u32) -> ApplyError {
+        let cause = StatusCause { reason: cause.0.into(), field: cause.1.into(), message: String::new() };
+        let none = String::new;
+        let details =
+            StatusDetails { name: none(), group: none(), kind: none(), uid: none(), causes: vec![cause], retry_after_seconds };
+        let status = Status { code, details: Some(details), ..Status::failure("no", "Reason") };
+        ApplyError::from_answer(&kube::Error::Api(status.boxed()), to, "patches[0]")
+    }
+
+    #[test]
+    fn a_write_to_an_object_that_is_gone_or_another_ends_quietly() {
+        assert_eq!(answered(404, To::TheObject, ("", ""), 0), ApplyError::Gone);
+        assert_eq!(answered(409, To::TheObject, ("", ""), 0), ApplyError::Gone);
+        assert_eq!(answered(422, To::TheObject, ("", "metadata.uid"), 0), ApplyError::Gone);
+        assert_eq!(answered(403, To::Another, ("NamespaceTerminating", ""), 0), ApplyError::Gone);
+    }
+
+    #[test]
+    fn what_a_person_has_to_mend_is_refused_with_the_servers_words() {
+        for code in [400, 403, 404, 405, 422] {
+            let error = answered(code, To::Another, ("", "metadata.uid"), 0);
+            assert_eq!(error, ApplyError::Refused(format!("patches[0]: the API server answered {code} Reason: no")));
+        }
+        assert!(matches!(answered(422, To::TheObject, ("", "spec"), 0), ApplyError::Refused(_)));
+        assert!(matches!(answered(403, To::TheObject, ("", ""), 0), ApplyError::Refused(_)));
+    }
+
+    #[test]
+    fn what_may_do_in_a_moment_is_tried_again_when_the_server_says() {
+        for code in [408, 409, 429, 500, 503, 504] {
+            let error = answered(code, To::Another, ("", ""), 7);
+            assert!(matches!(error, ApplyError::Unavailable { retry_after: Some(after), .. } if after.as_secs() == 7));
+        }
+        assert!(matches!(answered(503, To::Another, ("", ""), 0), ApplyError::Unavailable { retry_after: None, .. }));
+    }
+}

@@ -1,0 +1,107 @@
+//! The writes of an event, in order: finalizer, children, patches, prunes, status, record.
+//!
+//! Guarantees: nothing is sent unless all of it is allowed (`operon_core::plan`); a child is written only where it is ours;
+//! every write to the handled object carries its uid; the record comes last, so whatever goes wrong before it repeats the
+//! event. Each answer of the API server goes into the store at once, see [`crate::watch::Store::wrote`].
+
+mod children;
+mod error;
+mod patches;
+mod record;
+mod status;
+
+use std::{collections::HashMap, sync::Arc};
+
+pub use error::{ApplyError, To};
+use kube::{
+    Client,
+    api::{Patch, PatchParams},
+};
+use operon_core::{
+    kind::Kind,
+    names::PluginIdentity,
+    object::{Object, ObjectKey},
+    plan::Owner,
+    resource::ResourceName,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{Wire, api},
+    watch::{Store, owner_tag},
+};
+
+/// Writes for one plugin.
+pub struct Writer {
+    /// As who.
+    pub client: Client,
+    /// For which plugin.
+    pub plugin: PluginIdentity,
+    /// The children of the kinds that the plugin owns.
+    pub children: HashMap<ResourceName, Arc<Store>>,
+}
+
+/// The object whose event is handled, as it was when the event began.
+#[derive(Clone)]
+pub struct Handled {
+    /// What it is.
+    pub kind: Arc<Kind>,
+    /// How it looked.
+    pub object: Arc<Object>,
+    /// Where its newest version goes.
+    pub store: Arc<Store>,
+}
+
+impl Handled {
+    /// As the owner of its children.
+    pub fn owner<'a>(&'a self, plugin: &'a PluginIdentity) -> Owner<'a> {
+        Owner { plugin, kind: &self.kind, key: &self.object.key, uid: &self.object.uid }
+    }
+
+    /// The body of an apply that touches nothing: type, name and the uid that makes it fail where the object is another.
+    fn body(&self) -> Value {
+        let Object { key, uid, .. } = &*self.object;
+        let mut metadata = json!({ "name": &*key.name, "uid": &**uid });
+        if let Some(namespace) = &key.namespace {
+            metadata["namespace"] = (&**namespace).into();
+        }
+        json!({ "apiVersion": self.kind.api_version(), "kind": self.kind.kind, "metadata": metadata })
+    }
+
+    /// Takes the API server's answer to a write of it.
+    fn wrote(&self, wire: &Wire) {
+        if let Ok(object) = wire.decode(&self.kind) {
+            self.store.wrote(object);
+        }
+    }
+}
+
+impl Writer {
+    /// The children that this plugin made for the object, as they were seen last.
+    pub fn children_of(&self, object: &Object) -> Vec<(Arc<Kind>, Arc<Object>)> {
+        let tag = owner_tag(&self.plugin.label, &object.uid);
+        let of_store = |store: &Arc<Store>| {
+            let kind = store.kind();
+            let children = store.children_of(&tag);
+            kind.into_iter().flat_map(move |kind| children.clone().into_iter().map(move |child| (kind.clone(), child)))
+        };
+        self.children.values().flat_map(of_store).collect()
+    }
+
+    /// Server-side apply with force: what the plugin says of a field is so.
+    async fn apply(&self, kind: &Kind, key: &ObjectKey, manager: &str, part: Part, body: &Value) -> kube::Result<Wire> {
+        let api = api(&self.client, kind, key.namespace.as_deref());
+        let params = PatchParams::apply(manager).force();
+        match part {
+            Part::Whole => api.patch(&key.name, &params, &Patch::Apply(body)).await,
+            Part::Status => api.patch_status(&key.name, &params, &Patch::Apply(body)).await,
+        }
+    }
+}
+
+/// What of an object is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Whole,
+    Status,
+}

@@ -1,0 +1,8 @@
+//! The API server as the rest of the host sees it: who we are there, what it serves, objects on the wire.
+
+pub mod discovery;
+pub mod login;
+pub mod reads;
+mod wire;
+
+pub use wire::{Wire, api};

@@ -1,0 +1,201 @@
+//! A lane for each plugin: what changed for it, one event of an object at a time, many objects side by side.
+//!
+//! A lane has its own queue and its own slots, so a slow or failing plugin holds up nobody else. Why not kube-runtime's `Controller`: it keeps
+//! objects as trees in a reflector, hands one object type to one reconciler, and knows no cause, no hints and no
+//! plugin that is replaced; what of it fits (the watcher, the Recorder) is used.
+
+mod queue;
+
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    time::Duration,
+};
+
+use operon_core::{decide::Hints, object::ObjectKey};
+use queue::{Next, Queue, Urgency};
+use tokio::{
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        watch,
+    },
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    handle::{Handler, Outcome},
+    plugin::Plugin,
+};
+
+/// An object of a plugin: the place of its watch in the config, and where it is.
+pub type Key = (usize, ObjectKey);
+
+/// The delay after a first failure; each further one doubles it.
+const BACKOFF: Duration = Duration::from_secs(1);
+/// What waits for a person is tried less often.
+const SLOW_BACKOFF: Duration = Duration::from_secs(5);
+/// No delay is longer.
+const BACKOFF_LIMIT: Duration = Duration::from_secs(300);
+
+/// What a lane hears of the stores.
+enum Signal {
+    /// An object of a watch changed or went.
+    Object(Key),
+    /// A child of the object of this uid changed or went.
+    Child(Box<str>),
+}
+
+/// The events of one plugin.
+pub struct Lane {
+    handler: Arc<Handler>,
+    plugin: watch::Receiver<Option<Arc<Plugin>>>,
+    concurrency: usize,
+    signals: UnboundedReceiver<Signal>,
+    // The lane outlives its stores' listeners; this end keeps `signals` open where a plugin's stores are gone.
+    _open: UnboundedSender<Signal>,
+}
+
+impl Lane {
+    /// Listens to the stores from now on; to be made before they are fed.
+    pub fn new(handler: Handler, plugin: watch::Receiver<Option<Arc<Plugin>>>, concurrency: usize) -> Self {
+        let (sender, signals) = unbounded_channel();
+        for (place, watched) in handler.watches.iter().enumerate() {
+            watched.store.subscribe(sender.clone(), move |change| Signal::Object((place, change.key.clone())));
+        }
+        for store in handler.writer.children.values() {
+            let ours = format!("{}/", handler.writer.plugin.label);
+            store.subscribe(sender.clone(), move |change| {
+                let uid = change.owner.as_deref().and_then(|owner| owner.strip_prefix(&ours));
+                Signal::Child(uid.unwrap_or_default().into())
+            });
+        }
+        Self { handler: Arc::new(handler), plugin, concurrency, signals, _open: sender }
+    }
+
+    /// Runs until `stop`, then until what is in flight has ended.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut queue = Queue::new();
+        let mut running = JoinSet::new();
+        // Without knowing the children that are there, none can be pruned, and each would be taken for somebody else's.
+        let children = self.handler.clone();
+        let mut children_known = Box::pin(async move {
+            for store in children.writer.children.values() {
+                store.synced().await;
+            }
+        });
+        let mut ready = false;
+        loop {
+            let version = self.plugin.borrow().clone();
+            if let Some(plugin) = version.filter(|_| ready) {
+                while running.len() < self.concurrency
+                    && let Some((key, hints, attempt)) = queue.pop()
+                {
+                    let (handler, plugin) = (self.handler.clone(), plugin.clone());
+                    running.spawn(async move {
+                        let outcome = handler.handle(&plugin, &key, hints, attempt).await;
+                        (key, hints, attempt, outcome)
+                    });
+                }
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(done) = running.join_next() => match done {
+                    Ok((key, hints, attempt, outcome)) => {
+                        let next = next(&outcome, attempt, queue.has_timer(&key));
+                        queue.done(&key, hints, next);
+                    }
+                    Err(panicked) => tracing::error!(plugin = %self.handler.writer.plugin.plugin, "an event was lost: {panicked}"),
+                },
+                Some(signal) = self.signals.recv() => self.hear(&mut queue, signal),
+                () = &mut children_known, if !ready => ready = true,
+                Ok(()) = self.plugin.changed() => self.sweep(&mut queue),
+                () = poll_fn(|cx| queue.poll_due(cx)) => {}
+            }
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    fn hear(&self, queue: &mut Queue<Key>, signal: Signal) {
+        match signal {
+            Signal::Object(key) => queue.push(key, self.handler.first_hints(), Urgency::Change),
+            Signal::Child(uid) => {
+                let hints = Hints { child_changed: true, ..Hints::default() };
+                let watches = self.handler.watches.iter().enumerate();
+                for (place, key) in watches.filter_map(|(place, watched)| Some((place, watched.store.key_of(&uid)?))) {
+                    queue.push((place, key), hints, Urgency::Change);
+                }
+            }
+        }
+    }
+
+    /// Another version is in place: each object may have to be handled by it.
+    fn sweep(&self, queue: &mut Queue<Key>) {
+        for (place, watched) in self.handler.watches.iter().enumerate() {
+            for key in watched.store.keys() {
+                queue.push((place, key), Hints::default(), Urgency::Sweep);
+            }
+        }
+    }
+}
+
+/// When an object is next due.
+fn next(outcome: &Outcome, attempt: u32, has_timer: bool) -> Next {
+    match *outcome {
+        Outcome::Done { requeue_after: None } => Next::Rest,
+        Outcome::Done { requeue_after: Some(after) } => Next::Requeue(after),
+        // After a start it is not known how much of the interval is over.
+        Outcome::Nothing { requeue_after: Some(interval) } if !has_timer => Next::Requeue(interval.mul_f64(rand::random())),
+        Outcome::Nothing { .. } => Next::Keep,
+        Outcome::Retry { after: Some(after), .. } => Next::Retry(after),
+        Outcome::Retry { after: None, slow } => {
+            Next::Retry(backoff(if slow { SLOW_BACKOFF } else { BACKOFF }, attempt).mul_f64(0.75 + rand::random::<f64>() / 2.0))
+        }
+    }
+}
+
+/// Doubles with each failed call before.
+fn backoff(first: Duration, attempt: u32) -> Duration {
+    first.saturating_mul(1 << attempt.min(16)).min(BACKOFF_LIMIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry(attempt: u32, slow: bool) -> Duration {
+        let Next::Retry(after) = next(&Outcome::Retry { after: None, slow }, attempt, false) else { panic!("it is tried again") };
+        after
+    }
+
+    #[test]
+    fn retries_double_to_five_minutes_give_or_take_a_quarter() {
+        for (attempt, slow, seconds) in [(0, false, 1), (3, false, 8), (0, true, 5), (20, false, 300), (u32::MAX, true, 300)] {
+            let delay = retry(attempt, slow).as_secs_f64() / f64::from(seconds);
+            assert!((0.75..=1.25).contains(&delay), "{attempt} {slow} {delay}");
+        }
+    }
+
+    #[test]
+    fn a_plugins_own_word_on_the_delay_is_taken() {
+        let outcome = Outcome::Retry { after: Some(Duration::from_millis(7)), slow: false };
+        assert_eq!(next(&outcome, 5, false), Next::Retry(Duration::from_millis(7)));
+    }
+
+    #[test]
+    fn a_recorded_interval_is_due_within_itself_after_a_start_and_never_set_twice() {
+        let interval = Duration::from_secs(10);
+        let nothing = Outcome::Nothing { requeue_after: Some(interval) };
+        assert!(matches!(next(&nothing, 0, false), Next::Requeue(after) if after <= interval));
+        assert_eq!(next(&nothing, 0, true), Next::Keep);
+        assert_eq!(next(&Outcome::Nothing { requeue_after: None }, 0, false), Next::Keep);
+    }
+
+    #[test]
+    fn a_success_rests_or_is_called_again_after_its_interval() {
+        let done = |requeue_after| next(&Outcome::Done { requeue_after }, 3, true);
+        assert_eq!(done(None), Next::Rest);
+        assert_eq!(done(Some(Duration::from_secs(1))), Next::Requeue(Duration::from_secs(1)));
+    }
+}

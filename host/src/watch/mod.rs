@@ -1,0 +1,113 @@
+//! One watch for each resource, however many plugins share it.
+//!
+//! kube's `watcher` does the protocol: lists in pages, bookmarks, 410 and relists, idle streams. What is ours: objects are
+//! kept as text in a [`Store`], and a resource that is not served yet (its CRD is not there) is waited for.
+
+mod store;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt, pin_mut};
+use kube::{
+    Client,
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Config, watcher},
+    },
+};
+use operon_core::kind::Kind;
+pub use store::{Change, Scope, Store, owner_tag};
+
+use crate::cluster::{Wire, api, discovery::Discovery};
+
+/// How often a resource that is not served is asked for. Discovery is what every client may read; a watch of CRDs would be
+/// told sooner, but needs a right to all of them.
+const NOT_SERVED: Duration = Duration::from_secs(2);
+
+/// Seconds that a watch lasts before it is asked for anew, so that one that is silently dead is noticed within a minute.
+const WATCH_SECONDS: u32 = 45;
+
+/// Feeds a store from one scope, for as long as the host runs.
+pub struct Watch {
+    /// As who.
+    pub client: Client,
+    /// To find what the resource is.
+    pub discovery: Discovery,
+    /// What is fed.
+    pub store: Arc<Store>,
+    /// From where.
+    pub scope: Scope,
+    /// Evaluated by the API server; for children, which carry our label.
+    pub label_selector: Option<String>,
+}
+
+impl Watch {
+    /// Waits until the resource is served, watches it, and begins anew where it goes.
+    pub async fn run(self) {
+        loop {
+            let kind = self.served().await;
+            self.store.set_kind(kind.clone());
+            self.follow(&kind).await;
+            tracing::warn!(resource = %self.store.resource, "the resource is no longer served");
+            self.store.clear(&self.scope);
+        }
+    }
+
+    async fn served(&self) -> Arc<Kind> {
+        let resource = &self.store.resource;
+        let mut told = String::new();
+        loop {
+            let why = match self.discovery.resource(resource).await {
+                Ok(Some(kind)) => {
+                    if !told.is_empty() {
+                        tracing::info!(%resource, "the resource is served now");
+                    }
+                    return kind;
+                }
+                Ok(None) => "the API server does not serve the resource (is its CRD installed?); waiting for it".to_owned(),
+                Err(error) => format!("asking the API server for the resource: {error}; trying again"),
+            };
+            // Once for each reason: it may take days.
+            if why != told {
+                tracing::warn!(%resource, "{why}");
+                told = why;
+            }
+            tokio::time::sleep(NOT_SERVED).await;
+        }
+    }
+
+    /// Returns when the resource is no longer served.
+    async fn follow(&self, kind: &Kind) {
+        let (store, scope) = (&self.store, &self.scope);
+        let mut config = Config::default().timeout(WATCH_SECONDS);
+        if let Some(selector) = &self.label_selector {
+            config = config.labels(selector);
+        }
+        let events = watcher(api(&self.client, kind, scope.0.as_deref()), config).default_backoff();
+        pin_mut!(events);
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(watcher::Event::Init) => store.list_begins(scope),
+                Ok(watcher::Event::InitDone) => store.list_ends(scope),
+                Ok(watcher::Event::Apply(wire) | watcher::Event::InitApply(wire)) => {
+                    self.decoded(&wire, kind, |object| store.shown(scope, object));
+                }
+                Ok(watcher::Event::Delete(wire)) => self.decoded(&wire, kind, |object| store.gone(scope, &object)),
+                Err(error) if is_not_found(&error) => return,
+                Err(error) => tracing::warn!(resource = %store.resource, "watching: {error}; trying again"),
+            }
+        }
+    }
+
+    fn decoded(&self, wire: &Wire, kind: &Kind, then: impl FnOnce(operon_core::object::Object)) {
+        match wire.decode(kind) {
+            Ok(object) => then(object),
+            Err(error) => tracing::warn!(resource = %self.store.resource, "an object is skipped: {error}"),
+        }
+    }
+}
+
+fn is_not_found(error: &watcher::Error) -> bool {
+    use watcher::Error::{InitialListFailed, WatchStartFailed};
+    matches!(error, InitialListFailed(kube::Error::Api(status)) | WatchStartFailed(kube::Error::Api(status)) if status.code == 404)
+}

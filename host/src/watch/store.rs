@@ -1,0 +1,400 @@
+//! What the host knows of a resource: its objects as they were seen last, and who wants to hear of changes.
+//!
+//! Two things feed it, and each may be ahead of the other: the watches, and the answers to the host's own writes. So a
+//! write is visible to the next decision at once, without a wait for the watch to bring it back, and what a watch brings of such
+//! a write is no change any more. Versions are ordered by their resourceVersion.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use operon_core::{
+    kind::Kind,
+    names::{OWNER_LABEL, PLUGIN_LABEL},
+    object::{Object, ObjectKey, ResourceVersion},
+    resource::ResourceName,
+};
+use tokio::sync::{mpsc::UnboundedSender, watch};
+
+/// A watch that feeds a store: one for all namespaces, or one for each that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Scope(pub Option<Box<str>>);
+
+impl Scope {
+    fn covers(&self, key: &ObjectKey) -> bool {
+        self.0.is_none() || self.0 == key.namespace
+    }
+}
+
+/// Something happened to an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Where it is.
+    pub key: ObjectKey,
+    /// Whose child it is, by our labels: see [`owner_tag`].
+    pub owner: Option<Box<str>>,
+}
+
+/// Hears of every change; returns false when it no longer listens.
+type Listener = Box<dyn Fn(&Change) -> bool + Send + Sync>;
+
+/// The objects of one resource.
+pub struct Store {
+    /// Which.
+    pub resource: ResourceName,
+    state: RwLock<State>,
+    synced: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    kind: Option<Arc<Kind>>,
+    objects: HashMap<ObjectKey, Arc<Object>>,
+    by_uid: HashMap<Box<str>, ObjectKey>,
+    children: HashMap<Box<str>, BTreeSet<ObjectKey>>,
+    /// For each watch the newest version that it has shown, and, during a list, the keys not yet shown.
+    watches: HashMap<Scope, Progress>,
+    listeners: Vec<Listener>,
+}
+
+#[derive(Default)]
+struct Progress {
+    newest: ResourceVersion,
+    listing: Option<HashSet<ObjectKey>>,
+    listed: bool,
+}
+
+impl Store {
+    /// Empty, fed by watches of these scopes.
+    pub fn new(resource: ResourceName, scopes: impl IntoIterator<Item = Scope>) -> Self {
+        let watches = scopes.into_iter().map(|scope| (scope, Progress::default())).collect();
+        let state = State { watches, ..State::default() };
+        Self { resource, state: RwLock::new(state), synced: watch::Sender::new(false) }
+    }
+
+    /// Sends what `to_signal` makes of each change from now on.
+    pub fn subscribe<S: Send + 'static>(
+        &self,
+        sender: UnboundedSender<S>,
+        to_signal: impl Fn(&Change) -> S + Send + Sync + 'static,
+    ) {
+        self.write(|state| state.listeners.push(Box::new(move |change| sender.send(to_signal(change)).is_ok())));
+    }
+
+    /// Waits until every watch has listed what is there.
+    pub async fn synced(&self) {
+        // The sender lives as long as the store, so this ends with true.
+        let _ = self.synced.subscribe().wait_for(|synced| *synced).await;
+    }
+
+    /// What the resource is, once the API server serves it.
+    pub fn kind(&self) -> Option<Arc<Kind>> {
+        self.read(|state| state.kind.clone())
+    }
+
+    /// The API server serves it as this.
+    pub fn set_kind(&self, kind: Arc<Kind>) {
+        self.write(|state| state.kind = Some(kind));
+    }
+
+    /// An object as it was seen last.
+    pub fn get(&self, key: &ObjectKey) -> Option<Arc<Object>> {
+        self.read(|state| state.objects.get(key).cloned())
+    }
+
+    /// Where the object of this uid is.
+    pub fn key_of(&self, uid: &str) -> Option<ObjectKey> {
+        self.read(|state| state.by_uid.get(uid).cloned())
+    }
+
+    /// Everything that carries our labels for this owner, in the order of their names.
+    pub fn children_of(&self, tag: &str) -> Vec<Arc<Object>> {
+        self.read(|state| {
+            let keys = state.children.get(tag).into_iter().flatten();
+            keys.filter_map(|key| state.objects.get(key).cloned()).collect()
+        })
+    }
+
+    /// Everything there is.
+    pub fn keys(&self) -> Vec<ObjectKey> {
+        self.read(|state| state.objects.keys().cloned().collect())
+    }
+
+    /// A watch begins to list.
+    pub fn list_begins(&self, scope: &Scope) {
+        self.write(|state| {
+            let State { objects, watches, .. } = state;
+            let here = objects.keys().filter(|key| scope.covers(key)).cloned().collect();
+            watches.entry(scope.clone()).or_default().listing = Some(here);
+        });
+    }
+
+    /// A watch has listed all there is: what it has not shown is gone.
+    pub fn list_ends(&self, scope: &Scope) {
+        let all = self.write(|state| {
+            let progress = state.watches.entry(scope.clone()).or_default();
+            progress.listed = true;
+            for key in progress.listing.take().unwrap_or_default() {
+                state.remove(&key);
+            }
+            state.watches.values().all(|progress| progress.listed)
+        });
+        if all {
+            self.synced.send_replace(true);
+        }
+    }
+
+    /// The resource is no longer served: all its objects are gone with it.
+    pub fn clear(&self, scope: &Scope) {
+        self.list_begins(scope);
+        self.list_ends(scope);
+    }
+
+    /// A watch shows an object.
+    pub fn shown(&self, scope: &Scope, object: Object) {
+        self.write(|state| {
+            let progress = state.watches.entry(scope.clone()).or_default();
+            progress.newest = progress.newest.max(object.resource_version);
+            if let Some(listing) = &mut progress.listing {
+                listing.remove(&object.key);
+            }
+            let known = state.objects.get(&object.key).filter(|known| known.uid == object.uid);
+            // Of our own writes the store knows already, and of what came before them.
+            if !known.is_some_and(|known| known.resource_version.at_least(object.resource_version)) {
+                state.insert(object);
+            }
+        });
+    }
+
+    /// A watch shows that an object is gone.
+    pub fn gone(&self, scope: &Scope, object: &Object) {
+        self.write(|state| {
+            let progress = state.watches.entry(scope.clone()).or_default();
+            progress.newest = progress.newest.max(object.resource_version);
+            if state.is(&object.key, &object.uid) {
+                state.remove(&object.key);
+            }
+        });
+    }
+
+    /// The API server answered a write with this.
+    ///
+    /// Where the watch is already past that version, it knows better: the object may have changed again, or be gone.
+    pub fn wrote(&self, object: Object) {
+        self.write(|state| {
+            let version = object.resource_version;
+            let mut watches = state.watches.iter().filter(|(scope, _)| scope.covers(&object.key));
+            let Some((_, progress)) = watches.next() else { return };
+            if !progress.newest.at_least(version) {
+                state.insert_quietly(object);
+            }
+        });
+    }
+
+    /// The API server answered a delete of ours: the object of this uid is gone.
+    pub fn deleted(&self, key: &ObjectKey, uid: &str) {
+        self.write(|state| {
+            if state.is(key, uid) {
+                state.remove_quietly(key);
+            }
+        });
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&State) -> T) -> T {
+        f(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
+        f(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    fn insert(&mut self, object: Object) {
+        let key = object.key.clone();
+        let owner = self.insert_quietly(object);
+        self.tell(&Change { key, owner });
+    }
+
+    /// Returns its owner.
+    fn insert_quietly(&mut self, object: Object) -> Option<Box<str>> {
+        let owner = owner_of(&object);
+        if let Some(former) = self.objects.get(&object.key).cloned() {
+            self.forget(&former);
+        }
+        self.by_uid.insert(object.uid.clone(), object.key.clone());
+        if let Some(owner) = &owner {
+            self.children.entry(owner.clone()).or_default().insert(object.key.clone());
+        }
+        self.objects.insert(object.key.clone(), Arc::new(object));
+        owner
+    }
+
+    fn is(&self, key: &ObjectKey, uid: &str) -> bool {
+        self.objects.get(key).is_some_and(|known| *known.uid == *uid)
+    }
+
+    fn remove(&mut self, key: &ObjectKey) {
+        if let Some(change) = self.remove_quietly(key) {
+            self.tell(&change);
+        }
+    }
+
+    fn remove_quietly(&mut self, key: &ObjectKey) -> Option<Change> {
+        let object = self.objects.remove(key)?;
+        let owner = self.forget(&object);
+        Some(Change { key: key.clone(), owner })
+    }
+
+    /// Takes an object out of the indexes; returns its owner.
+    fn forget(&mut self, object: &Object) -> Option<Box<str>> {
+        self.by_uid.remove(&object.uid);
+        let owner = owner_of(object);
+        if let Some(owner) = &owner
+            && let Some(keys) = self.children.get_mut(owner)
+        {
+            keys.remove(&object.key);
+            if keys.is_empty() {
+                self.children.remove(owner);
+            }
+        }
+        owner
+    }
+
+    fn tell(&mut self, change: &Change) {
+        self.listeners.retain(|listener| listener(change));
+    }
+}
+
+/// What a child's owner is known by: the plugin's label and the object's uid.
+pub fn owner_tag(plugin_label: &str, uid: &str) -> String {
+    format!("{plugin_label}/{uid}")
+}
+
+/// The labels can only be there where their name is: most objects are no children and need no parsing.
+fn owner_of(object: &Object) -> Option<Box<str>> {
+    if !object.text().contains(OWNER_LABEL) {
+        return None;
+    }
+    let labels = object.head().labels;
+    Some(owner_tag(labels.get(PLUGIN_LABEL)?, labels.get(OWNER_LABEL)?).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    use super::*;
+
+    const ALL: Scope = Scope(None);
+
+    fn object(name: &str, uid: &str, version: u64, owner: Option<&str>) -> Object {
+        let labels = owner.map(|uid| format!(r#","labels":{{"{PLUGIN_LABEL}":"p","{OWNER_LABEL}":"{uid}"}}"#)).unwrap_or_default();
+        let text = format!(
+            r#"{{"metadata":{{"name":"{name}","namespace":"demo","uid":"{uid}","resourceVersion":"{version}"{labels}}}}}"#
+        );
+        Object::decode(&text, "v1", "X").unwrap()
+    }
+
+    fn store() -> (Store, UnboundedReceiver<String>) {
+        let store = Store::new("samples.v1.nuvolaris.org".parse().unwrap(), [ALL]);
+        let (sender, receiver) = unbounded_channel();
+        store.subscribe(sender, |change| {
+            let owner = change.owner.as_deref().map(|owner| format!(" of {owner}")).unwrap_or_default();
+            format!("{}{owner}", change.key.name)
+        });
+        (store, receiver)
+    }
+
+    fn heard(receiver: &mut UnboundedReceiver<String>) -> Vec<String> {
+        std::iter::from_fn(|| receiver.try_recv().ok()).collect()
+    }
+
+    fn version(store: &Store, name: &str) -> Option<u64> {
+        let key = ObjectKey { namespace: Some("demo".into()), name: name.into() };
+        store.get(&key).map(|object| object.resource_version.0)
+    }
+
+    #[test]
+    fn what_a_list_does_not_show_is_gone() {
+        let (store, mut changes) = store();
+        store.shown(&ALL, object("a", "1", 1, None));
+        store.shown(&ALL, object("b", "2", 2, None));
+        heard(&mut changes);
+        store.list_begins(&ALL);
+        store.shown(&ALL, object("a", "1", 1, None));
+        store.list_ends(&ALL);
+        assert_eq!((version(&store, "a"), version(&store, "b")), (Some(1), None));
+        assert_eq!(heard(&mut changes), ["b"], "what a relist shows unchanged is no change");
+        assert_eq!(store.key_of("2"), None);
+    }
+
+    #[test]
+    fn an_own_write_is_known_at_once_and_is_no_change_when_the_watch_brings_it() {
+        let (store, mut changes) = store();
+        store.shown(&ALL, object("a", "1", 1, None));
+        store.wrote(object("a", "1", 5, None));
+        assert_eq!(version(&store, "a"), Some(5));
+        heard(&mut changes);
+        store.shown(&ALL, object("a", "1", 3, None));
+        store.shown(&ALL, object("a", "1", 5, None));
+        assert_eq!((version(&store, "a"), heard(&mut changes).len()), (Some(5), 0));
+        store.shown(&ALL, object("a", "1", 6, None));
+        assert_eq!(heard(&mut changes), ["a"]);
+    }
+
+    #[test]
+    fn a_late_answer_does_not_bring_back_what_the_watch_has_seen_go() {
+        let (store, _changes) = store();
+        store.shown(&ALL, object("a", "1", 1, None));
+        store.gone(&ALL, &object("a", "1", 6, None));
+        store.wrote(object("a", "1", 5, None));
+        assert_eq!(version(&store, "a"), None);
+    }
+
+    #[test]
+    fn a_successor_of_the_same_name_is_not_taken_for_its_predecessor() {
+        let (store, _changes) = store();
+        store.shown(&ALL, object("a", "2", 9, None));
+        store.deleted(&object("a", "1", 1, None).key, "1");
+        store.gone(&ALL, &object("a", "1", 10, None));
+        assert_eq!(version(&store, "a"), Some(9));
+    }
+
+    #[test]
+    fn children_are_found_by_their_owner_and_tell_of_it() {
+        let (store, mut changes) = store();
+        store.shown(&ALL, object("b", "2", 2, Some("u")));
+        store.wrote(object("a", "1", 3, Some("u")));
+        let names: Vec<_> = store.children_of("p/u").iter().map(|child| child.key.name.to_string()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(heard(&mut changes), ["b of p/u"]);
+        store.shown(&ALL, object("b", "2", 4, None));
+        store.gone(&ALL, &object("a", "1", 5, Some("u")));
+        store.wrote(object("c", "3", 6, Some("u")));
+        store.deleted(&object("c", "3", 6, None).key, "3");
+        assert!(store.children_of("p/u").is_empty());
+        assert_eq!(heard(&mut changes), ["b", "a of p/u"]);
+    }
+
+    #[test]
+    fn a_store_of_two_namespaces_is_synced_when_both_are_listed() {
+        let scopes = ["a", "b"].map(|namespace| Scope(Some(namespace.into())));
+        let store = Store::new("samples.v1.nuvolaris.org".parse().unwrap(), scopes.clone());
+        store.list_begins(&scopes[0]);
+        store.list_ends(&scopes[0]);
+        assert!(!*store.synced.borrow());
+        store.clear(&scopes[1]);
+        assert!(*store.synced.borrow());
+    }
+
+    #[test]
+    fn a_list_of_one_namespace_leaves_the_others_alone() {
+        let scopes = ["demo", "other"].map(|namespace| Scope(Some(namespace.into())));
+        let store = Store::new("samples.v1.nuvolaris.org".parse().unwrap(), scopes.clone());
+        store.shown(&scopes[0], object("a", "1", 1, None));
+        store.clear(&scopes[1]);
+        assert_eq!(version(&store, "a"), Some(1));
+    }
+}
