@@ -106,11 +106,6 @@ struct Case<'a> {
 }
 
 impl Handler {
-    /// What an object's first appearance tells the queue.
-    pub fn first_hints(&self) -> Hints {
-        Hints::default()
-    }
-
     /// Handles what there is to handle for an object now.
     pub async fn handle(&self, plugin: &Plugin, (place, key): &Key, hints: Hints, attempt: u32) -> Outcome {
         let Some(Watched { config: watch, store }) = self.watches.get(*place) else { return Outcome::GONE };

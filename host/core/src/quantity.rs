@@ -3,10 +3,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use schemars::JsonSchema;
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{self, Visitor},
-};
+use serde::Serialize;
 
 use crate::malformed::Malformed;
 
@@ -22,7 +19,7 @@ const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_0
 /// A number of bytes; read from `64Mi`, `1500k` or a plain number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(into = "String")]
-#[schemars(extend("type" = ["string", "integer"], "pattern" = "^[0-9]+(Ki|Mi|Gi|k|M|G)?$", "minimum" = 0))]
+#[schemars(with = "String", extend("type" = ["string", "integer"], "pattern" = "^[0-9]+(Ki|Mi|Gi|k|M|G)?$", "minimum" = 0))]
 pub struct Bytes(pub u64);
 
 impl Bytes {
@@ -57,34 +54,10 @@ impl From<Bytes> for String {
     }
 }
 
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrNumber;
-
-        impl Visitor<'_> for TextOrNumber {
-            type Value = Bytes;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(EXPECTED_BYTES)
-            }
-
-            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Bytes, E> {
-                Ok(Bytes(count))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Bytes, E> {
-                text.parse().map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_any(TextOrNumber)
-    }
-}
-
 /// A duration in whole milliseconds; read from `500ms`, `5s`, `2m` or `1h`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(extend("pattern" = "^[0-9]+(ms|s|m|h)$"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(into = "String")]
+#[schemars(with = "String", extend("pattern" = "^[0-9]+(ms|s|m|h)$"))]
 pub struct Millis(pub u64);
 
 impl Millis {
@@ -110,14 +83,6 @@ impl FromStr for Millis {
 impl fmt::Display for Millis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_scaled(f, self.0, &TIME_UNITS)
-    }
-}
-
-impl TryFrom<String> for Millis {
-    type Error = Malformed;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
     }
 }
 
@@ -188,12 +153,5 @@ mod tests {
         for text in ["5s", "2m", "1h", "1500ms", "0ms"] {
             assert_eq!(text.parse::<Millis>().unwrap().to_string(), text);
         }
-    }
-
-    #[test]
-    fn memory_is_read_from_text_and_from_a_number() {
-        let read = |json: &str| serde_json::from_str::<Bytes>(json);
-        assert_eq!(read("\"1Ki\"").unwrap(), read("1024").unwrap());
-        assert!(read("-1").is_err() && read("1.5").is_err() && read("true").is_err());
     }
 }

@@ -3,16 +3,16 @@
 use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::malformed::Malformed;
 
 const EXPECTED: &str = "plural.version.group, such as samples.v1.nuvolaris.org (configmaps.v1. in the core group)";
 
 /// A resource in one version: `samples.v1.nuvolaris.org`; in the core group, which has no name, `configmaps.v1.`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(extend(
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(into = "String")]
+#[schemars(with = "String", extend(
     "pattern" = r"^[a-z]([a-z0-9-]*[a-z0-9])?\.v[1-9][0-9]*((alpha|beta)[1-9][0-9]*)?(\.([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)?)?$",
     "examples" = ["samples.v1.nuvolaris.org", "configmaps.v1."]
 ))]
@@ -100,14 +100,6 @@ fn is_ordinal(text: &str) -> bool {
 impl fmt::Display for ResourceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.plural, self.version, self.group)
-    }
-}
-
-impl TryFrom<String> for ResourceName {
-    type Error = Malformed;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
     }
 }
 

@@ -3,7 +3,7 @@
 //! Each file in `broken/` says in the comments at its top what it has to be refused with, line by line. Files named
 //! `text-*` are no YAML mapping, the schema refuses `field-*` as well, and `rule-*` is beyond what a schema can say.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "also in what the tests share")]
+#![expect(clippy::unwrap_used, reason = "also in what the tests share")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,6 +54,14 @@ fn every_broken_file_is_refused_with_file_place_field_and_reason() {
 fn a_file_that_is_not_there_is_named() {
     let errors = HostConfig::load(Path::new("no/such.yaml")).unwrap_err();
     assert!(errors.to_string().starts_with("no/such.yaml: can't be read: "), "{errors}");
+}
+
+#[test]
+fn a_mistake_is_one_line_whatever_the_file_holds() {
+    for odd in ["\"a\\nb\": 1", "kind: \"a\\nb\"", "kind: !\"a\\nb\" c", "kind: 'a\n\n b'", "a: \u{7}"] {
+        let errors = HostConfig::parse(odd, Path::new(FILE)).unwrap_err();
+        assert_eq!(errors.to_string().lines().count(), errors.iter().count(), "{odd}: {errors}");
+    }
 }
 
 #[test]
@@ -151,7 +159,7 @@ fn the_schema_refuses_each_broken_field() {
 
 /// What a reference leads to.
 fn resolve<'a>(schema: &'a Value, root: &'a Value) -> &'a Value {
-    schema["$ref"].as_str().map_or(schema, |reference| &root.pointer(&reference[1..]).unwrap())
+    schema["$ref"].as_str().map_or(schema, |reference| root.pointer(&reference[1..]).unwrap())
 }
 
 /// The fields of a mapping; of all choices, where there is one.

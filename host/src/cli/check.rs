@@ -1,21 +1,60 @@
 //! `operon check`: all that can be known about a config without a cluster.
 
-use std::{collections::BTreeSet, path::Path, process::ExitCode};
+use std::{collections::BTreeSet, path::Path, process::ExitCode, sync::Arc};
 
-use operon_core::config::HostConfig;
+use anyhow::Context;
+use operon_core::config::{HostConfig, PluginConfig, Source};
 
-/// Loads a config and prints what it would run; or every mistake in it, one a line, and fails.
+use crate::plugin::{loader::Loader, sandbox::Sandbox, source::Component};
+
+/// Loads a config and the plugins that are files; prints what it would run, or every mistake, one a line, and fails.
 pub fn check(config: &Path) -> ExitCode {
-    match HostConfig::load(config) {
-        Ok(config) => {
+    let config = match HostConfig::load(config) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match check_plugins(&config) {
+        Ok(mistakes) if mistakes.is_empty() => {
             println!("{}", summary(&config));
             ExitCode::SUCCESS
         }
-        Err(errors) => {
-            eprintln!("{errors}");
+        Ok(mistakes) => {
+            eprintln!("{}", mistakes.join("\n"));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("{error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Compiles the plugins that are files and shows them their settings; those in ConfigMaps can't be known here.
+fn check_plugins(config: &HostConfig) -> anyhow::Result<Vec<String>> {
+    let files = config.plugins.iter().enumerate().filter_map(|(i, plugin)| match &plugin.source {
+        Source::File(file) => Some((i, plugin, file)),
+        Source::ConfigMap(_) => None,
+    });
+    let files: Vec<_> = files.collect();
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
+    let runtime = tokio::runtime::Runtime::new().context("starting the executor")?;
+    let sandbox = Arc::new(Sandbox::new().context("starting the WebAssembly engine")?);
+    let mistakes = files.into_iter().filter_map(|(i, plugin, file)| {
+        let error = runtime.block_on(load(&sandbox, plugin, file)).err()?;
+        Some(format!("plugins[{i}] ({}): {}: {error:#}", plugin.name, file.display()))
+    });
+    Ok(mistakes.collect())
+}
+
+async fn load(sandbox: &Arc<Sandbox>, plugin: &PluginConfig, file: &Path) -> anyhow::Result<()> {
+    let loader = Loader { config: plugin.clone(), sandbox: sandbox.clone(), reads: None };
+    loader.load(Component::read(file)?).await?;
+    Ok(())
 }
 
 fn summary(config: &HostConfig) -> String {

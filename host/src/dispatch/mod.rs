@@ -6,17 +6,13 @@
 
 mod queue;
 
-use std::{
-    future::poll_fn,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use operon_core::{decide::Hints, object::ObjectKey};
 use queue::{Next, Queue, Urgency};
 use tokio::{
     sync::{
-        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        mpsc::{UnboundedReceiver, unbounded_channel},
         watch,
     },
     task::JoinSet,
@@ -40,8 +36,8 @@ const BACKOFF_LIMIT: Duration = Duration::from_secs(300);
 
 /// What a lane hears of the stores.
 enum Signal {
-    /// An object of a watch changed or went.
-    Object(Key),
+    /// An object of a watch changed or went, or was there at the start.
+    Object(Key, Hints),
     /// A child of the object of this uid changed or went.
     Child(Box<str>),
 }
@@ -52,8 +48,6 @@ pub struct Lane {
     plugin: watch::Receiver<Option<Arc<Plugin>>>,
     concurrency: usize,
     signals: UnboundedReceiver<Signal>,
-    // The lane outlives its stores' listeners; this end keeps `signals` open where a plugin's stores are gone.
-    _open: UnboundedSender<Signal>,
 }
 
 impl Lane {
@@ -61,7 +55,10 @@ impl Lane {
     pub fn new(handler: Handler, plugin: watch::Receiver<Option<Arc<Plugin>>>, concurrency: usize) -> Self {
         let (sender, signals) = unbounded_channel();
         for (place, watched) in handler.watches.iter().enumerate() {
-            watched.store.subscribe(sender.clone(), move |change| Signal::Object((place, change.key.clone())));
+            watched.store.subscribe(sender.clone(), move |change| {
+                let hints = Hints { resumed: change.initial, ..Hints::default() };
+                Signal::Object((place, change.key.clone()), hints)
+            });
         }
         for store in handler.writer.children.values() {
             let ours = format!("{}/", handler.writer.plugin.label);
@@ -70,7 +67,7 @@ impl Lane {
                 Signal::Child(uid.unwrap_or_default().into())
             });
         }
-        Self { handler: Arc::new(handler), plugin, concurrency, signals, _open: sender }
+        Self { handler: Arc::new(handler), plugin, concurrency, signals }
     }
 
     /// Runs until `stop`, then until what is in flight has ended.
@@ -119,7 +116,9 @@ impl Lane {
 
     fn hear(&self, queue: &mut Queue<Key>, signal: Signal) {
         match signal {
-            Signal::Object(key) => queue.push(key, self.handler.first_hints(), Urgency::Change),
+            // All objects at a start are a sweep: what changes meanwhile is waited for by somebody.
+            Signal::Object(key, hints) if hints.resumed => queue.push(key, hints, Urgency::Sweep),
+            Signal::Object(key, hints) => queue.push(key, hints, Urgency::Change),
             Signal::Child(uid) => {
                 let hints = Hints { child_changed: true, ..Hints::default() };
                 let watches = self.handler.watches.iter().enumerate();

@@ -15,7 +15,7 @@ use operon_core::decide::Hints;
 use tokio_util::time::{DelayQueue, delay_queue};
 
 /// Objects that wait, that run, and that are due later.
-pub struct Queue<K> {
+pub(super) struct Queue<K> {
     entries: HashMap<K, Entry>,
     changed: VecDeque<K>,
     swept: VecDeque<K>,
@@ -50,7 +50,7 @@ struct Timer {
 
 /// Whether a request comes of a change or of a sweep over all objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
+pub(super) enum Urgency {
     /// Somebody waits for it.
     Change,
     /// Nobody does.
@@ -59,7 +59,7 @@ pub enum Urgency {
 
 /// What becomes of an object that has run.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Next {
+pub(super) enum Next {
     /// Nothing is due.
     Rest,
     /// The same again after a time: it failed.
@@ -72,12 +72,12 @@ pub enum Next {
 
 impl<K: Hash + Eq + Clone> Queue<K> {
     /// Empty.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { entries: HashMap::new(), changed: VecDeque::new(), swept: VecDeque::new(), later: DelayQueue::new() }
     }
 
     /// Asks for an object; `hints` are added to what is known of it.
-    pub fn push(&mut self, key: K, hints: Hints, urgency: Urgency) {
+    pub(super) fn push(&mut self, key: K, hints: Hints, urgency: Urgency) {
         let entry = self.entries.entry(key.clone()).or_default();
         entry.hints = entry.hints.and(hints);
         match entry.state {
@@ -91,7 +91,7 @@ impl<K: Hash + Eq + Clone> Queue<K> {
     }
 
     /// Takes the next object, with its hints and the number of failed calls before. It runs until [`Queue::done`].
-    pub fn pop(&mut self) -> Option<(K, Hints, u32)> {
+    pub(super) fn pop(&mut self) -> Option<(K, Hints, u32)> {
         let key = self.changed.pop_front().or_else(|| self.swept.pop_front())?;
         let entry = self.entries.get_mut(&key)?;
         entry.state = State::Running;
@@ -99,7 +99,7 @@ impl<K: Hash + Eq + Clone> Queue<K> {
     }
 
     /// An object has run, with these hints.
-    pub fn done(&mut self, key: &K, ran_with: Hints, next: Next) {
+    pub(super) fn done(&mut self, key: &K, ran_with: Hints, next: Next) {
         let Some(entry) = self.entries.get_mut(key) else { return };
         if next != Next::Keep
             && let Some(timer) = entry.timer.take()
@@ -131,7 +131,7 @@ impl<K: Hash + Eq + Clone> Queue<K> {
     }
 
     /// Moves what is due to the waiting ones; ready when something was, pending until the next is due.
-    pub fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match self.later.poll_expired(cx) {
             Poll::Ready(Some(due)) => {
                 let key = due.into_inner();
@@ -144,13 +144,8 @@ impl<K: Hash + Eq + Clone> Queue<K> {
     }
 
     /// Has the object a due time?
-    pub fn has_timer(&self, key: &K) -> bool {
+    pub(super) fn has_timer(&self, key: &K) -> bool {
         self.entries.get(key).is_some_and(|entry| entry.timer.is_some())
-    }
-
-    /// How many wait now.
-    pub fn waiting(&self) -> usize {
-        self.changed.len() + self.swept.len()
     }
 
     fn line(&mut self, urgency: Urgency) -> &mut VecDeque<K> {
@@ -200,7 +195,6 @@ mod tests {
         let mut queue = Queue::new();
         queue.push("swept", NONE, Urgency::Sweep);
         queue.push("changed", NONE, Urgency::Change);
-        assert_eq!(queue.waiting(), 2);
         assert_eq!(queue.pop().unwrap().0, "changed");
     }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use operon_core::{
+    config::Namespace,
     kind::Kind,
     names::{OWNER_LABEL, PLUGIN_LABEL},
     object::{Object, ObjectKey, ResourceVersion},
@@ -18,10 +19,24 @@ use operon_core::{
 use tokio::sync::{mpsc::UnboundedSender, watch};
 
 /// A watch that feeds a store: one for all namespaces, or one for each that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Scope(pub Option<Box<str>>);
 
 impl Scope {
+    /// The scopes that a list of namespaces asks for; no list: all namespaces, in one.
+    pub fn each(namespaces: Option<&BTreeSet<Namespace>>) -> Vec<Self> {
+        match namespaces {
+            None => vec![Self(None)],
+            Some(namespaces) => namespaces.iter().map(|name| Self(Some(name.as_str().into()))).collect(),
+        }
+    }
+
+    /// One for all namespaces makes the others needless.
+    pub fn fewest(scopes: BTreeSet<Self>) -> BTreeSet<Self> {
+        let all = Self(None);
+        if scopes.contains(&all) { BTreeSet::from([all]) } else { scopes }
+    }
+
     fn covers(&self, key: &ObjectKey) -> bool {
         self.0.is_none() || self.0 == key.namespace
     }
@@ -34,6 +49,8 @@ pub struct Change {
     pub key: ObjectKey,
     /// Whose child it is, by our labels: see [`owner_tag`].
     pub owner: Option<Box<str>>,
+    /// It was there when the host started.
+    pub initial: bool,
 }
 
 /// Hears of every change; returns false when it no longer listens.
@@ -159,10 +176,13 @@ impl Store {
             if let Some(listing) = &mut progress.listing {
                 listing.remove(&object.key);
             }
+            let initial = !progress.listed;
             let known = state.objects.get(&object.key).filter(|known| known.uid == object.uid);
             // Of our own writes the store knows already, and of what came before them.
             if !known.is_some_and(|known| known.resource_version.at_least(object.resource_version)) {
-                state.insert(object);
+                let key = object.key.clone();
+                let owner = state.insert_quietly(object);
+                state.tell(&Change { key, owner, initial });
             }
         });
     }
@@ -211,12 +231,6 @@ impl Store {
 }
 
 impl State {
-    fn insert(&mut self, object: Object) {
-        let key = object.key.clone();
-        let owner = self.insert_quietly(object);
-        self.tell(&Change { key, owner });
-    }
-
     /// Returns its owner.
     fn insert_quietly(&mut self, object: Object) -> Option<Box<str>> {
         let owner = owner_of(&object);
@@ -244,7 +258,7 @@ impl State {
     fn remove_quietly(&mut self, key: &ObjectKey) -> Option<Change> {
         let object = self.objects.remove(key)?;
         let owner = self.forget(&object);
-        Some(Change { key: key.clone(), owner })
+        Some(Change { key: key.clone(), owner, initial: false })
     }
 
     /// Takes an object out of the indexes; returns its owner.

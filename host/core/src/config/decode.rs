@@ -9,6 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
     path::PathBuf,
+    ptr,
     str::FromStr,
 };
 
@@ -19,8 +20,6 @@ use super::{
     yaml::{Content, Key, Node},
 };
 use crate::malformed::Malformed;
-
-const IN_QUOTES: &str = "text: put it in quotes";
 
 /// A type that the config file can hold.
 pub(super) trait Decode: Sized {
@@ -72,7 +71,7 @@ impl<'a> Cursor<'a> {
         };
         match text.parse::<T>() {
             Ok(value) if quoted => Some(value),
-            Ok(_) => self.expected(IN_QUOTES),
+            Ok(_) => self.expected("text: put it in quotes"),
             Err(error) => self.expected(error.expected()),
         }
     }
@@ -113,7 +112,7 @@ impl<'a> Cursor<'a> {
         let mut unique = BTreeMap::new();
         for (key, value) in entries {
             let (first, _) = unique.entry(&*key.name).or_insert((key, value));
-            if first.position != key.position {
+            if !ptr::eq(*first, key) {
                 let Position { line, column } = first.position;
                 let reason = format!("found this field twice, expected it once (first at {line}:{column})");
                 self.note(key.position, self.path.field(&key.name), reason);

@@ -38,8 +38,8 @@ impl fmt::Display for FieldPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Top => Ok(()),
-            Self::Field(Self::Top, name) => f.write_str(name),
-            Self::Field(parent, name) => write!(f, "{parent}.{name}"),
+            Self::Field(Self::Top, name) => write!(f, "{}", name.escape_debug()),
+            Self::Field(parent, name) => write!(f, "{parent}.{}", name.escape_debug()),
             Self::Item(parent, index) => write!(f, "{parent}[{index}]"),
         }
     }

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
     malformed::Malformed,
@@ -12,10 +12,9 @@ use crate::{
 
 /// Declares a checked name: a text that can't be made without its check.
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $max:literal, $pattern:literal, $check:expr, $expected:literal) => {
+    ($(#[$doc:meta])* $name:ident, $max:literal, $pattern:literal, $check:ident, $expected:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
         #[schemars(extend("pattern" = $pattern, "maxLength" = $max))]
         pub struct $name(String);
 
@@ -26,30 +25,15 @@ macro_rules! name {
             }
         }
 
-        impl TryFrom<String> for $name {
-            type Error = Malformed;
-
-            fn try_from(text: String) -> Result<Self, Malformed> {
-                let check: fn(&str) -> bool = $check;
-                if text.len() <= $max && check(&text) {
-                    Ok(Self(text))
-                } else {
-                    Err(Malformed::new(&text, $expected))
-                }
-            }
-        }
-
         impl FromStr for $name {
             type Err = Malformed;
 
             fn from_str(text: &str) -> Result<Self, Malformed> {
-                text.to_owned().try_into()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0
+                if text.len() <= $max && $check(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(Malformed::new(text, $expected))
+                }
             }
         }
 

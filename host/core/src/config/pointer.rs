@@ -3,15 +3,14 @@
 use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::malformed::Malformed;
 
 const EXPECTED: &str = "a JSON pointer, such as /metadata/annotations/example.com~1seen (~1 is /, ~0 is ~)";
 
 /// A JSON pointer to something inside an object; never the empty one, which is the object itself.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[schemars(extend("pattern" = "^(/([^~/]|~[01])*)+$"))]
 pub struct JsonPointer(String);
 
@@ -27,26 +26,16 @@ impl JsonPointer {
     }
 }
 
-impl TryFrom<String> for JsonPointer {
-    type Error = Malformed;
-
-    fn try_from(text: String) -> Result<Self, Malformed> {
-        let escapes_end_well = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-        if text.starts_with('/') && escapes_end_well { Ok(Self(text)) } else { Err(Malformed::new(&text, EXPECTED)) }
-    }
-}
-
 impl FromStr for JsonPointer {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        text.to_owned().try_into()
-    }
-}
-
-impl From<JsonPointer> for String {
-    fn from(pointer: JsonPointer) -> Self {
-        pointer.0
+        let escapes_end_well = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+        if text.starts_with('/') && escapes_end_well {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Malformed::new(text, EXPECTED))
+        }
     }
 }
 

@@ -9,19 +9,16 @@ use std::{
 };
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use crate::{malformed::Malformed, resource::is_subdomain};
 
 const EXPECTED: &str = "a label selector, such as tier=web,stage in (test,live),!paused";
 
 /// A label selector: requirements that all have to hold.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(extend("minLength" = 1, "examples" = ["tier=web,stage in (test,live),!paused"]))]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String", extend("minLength" = 1, "examples" = ["tier=web,stage in (test,live),!paused"]))]
 pub struct LabelSelector {
     text: String,
-    #[schemars(skip)]
     requirements: Vec<Requirement>,
 }
 
@@ -122,20 +119,6 @@ fn is_label_text(text: &str) -> bool {
     let inner = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'.');
     let ends = |c: char| c.is_ascii_alphanumeric();
     text.is_empty() || text.len() <= 63 && text.bytes().all(inner) && text.starts_with(ends) && text.ends_with(ends)
-}
-
-impl TryFrom<String> for LabelSelector {
-    type Error = Malformed;
-
-    fn try_from(text: String) -> Result<Self, Malformed> {
-        text.parse()
-    }
-}
-
-impl From<LabelSelector> for String {
-    fn from(selector: LabelSelector) -> Self {
-        selector.text
-    }
 }
 
 impl fmt::Display for LabelSelector {

@@ -12,9 +12,13 @@ use serde::{
 use serde_json::Number;
 use serde_saphyr::{
     DuplicateKeyPolicy, Error, MergeKeyPolicy, MessageFormatter, NonFiniteFloatPolicy, Spanned, UserMessageFormatter,
+    budget::BudgetBreach,
 };
 
 use super::error::{FieldPath, Mistake, Position};
+
+/// Twice what a config needs, and what the stack of any thread can hold in a build without optimisation.
+const MAX_DEPTH: usize = 32;
 
 /// A value and where it stands.
 #[derive(Debug)]
@@ -43,6 +47,8 @@ pub(super) struct Key {
 /// Reads the one document of a text.
 pub(super) fn read(text: &str) -> Result<Node, Mistake> {
     let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! { max_depth: MAX_DEPTH },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 10_000 },
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         merge_keys: MergeKeyPolicy::Error,
         leading_zero_numbers_as_strings: true,
@@ -64,6 +70,9 @@ pub(super) fn read(text: &str) -> Result<Node, Mistake> {
 fn reason(error: &Error) -> String {
     match error {
         Error::MultipleDocuments { .. } => "found a second document, expected one".to_owned(),
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => {
+            format!("found {} levels of nesting, expected at most {MAX_DEPTH}", MAX_DEPTH + 1)
+        }
         Error::MergeKeyNotAllowed { .. } => "found the merge key <<, which YAML 1.2 no longer has".to_owned(),
         other => {
             let message = UserMessageFormatter.format_message(other);

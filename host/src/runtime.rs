@@ -1,0 +1,207 @@
+//! The wiring, and the only place that knows all steps: config, plugins, watches, lanes, shutdown.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+};
+
+use anyhow::Context;
+use kube::Client;
+use operon_core::{
+    config::{HostConfig, PluginConfig},
+    json::canonical,
+    names::{PLUGIN_LABEL, PluginIdentity},
+    resource::ResourceName,
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    apply::Writer,
+    cluster::{discovery::Discovery, login::Login, reads::Reads},
+    dispatch::Lane,
+    events::Events,
+    handle::{Handler, Watched},
+    plugin::{loader::Loader, sandbox::Sandbox},
+    watch::{Scope, Store, Watch},
+};
+
+/// Runs the host until SIGTERM or SIGINT, then until what is in flight has ended.
+pub fn run(config: &Path, login: &Login) -> anyhow::Result<()> {
+    let config = HostConfig::load(config)?;
+    let runtime = tokio::runtime::Runtime::new().context("starting the executor")?;
+    let ended = runtime.block_on(async {
+        let client = login.client().await?;
+        let stop = stop_on_signal()?;
+        Host::new(&config, client)?.run(stop).await;
+        tracing::info!("ended");
+        Ok(())
+    });
+    // A compilation may be under way on a thread of its own, which nobody waits for any more.
+    runtime.shutdown_background();
+    ended
+}
+
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: what is in flight is finished");
+        stopped.cancel();
+    });
+    Ok(stop)
+}
+
+/// Everything that runs.
+struct Host {
+    lanes: Vec<Lane>,
+    loaders: Vec<(Loader, watch::Sender<Option<Arc<crate::plugin::Plugin>>>)>,
+    watches: Vec<Watch>,
+    client: Client,
+    events: Events,
+}
+
+impl Host {
+    fn new(config: &HostConfig, client: Client) -> anyhow::Result<Self> {
+        let sandbox = Arc::new(Sandbox::new().context("starting the WebAssembly engine")?);
+        let events = Events::new(client.clone(), config.host.as_str());
+        let discovery = Discovery::new(client.clone());
+        let stores = Stores::of(config);
+        let mut host = Self {
+            watches: stores.watches(&client, &discovery),
+            client,
+            events,
+            lanes: Vec::new(),
+            loaders: Vec::new(),
+        };
+        for plugin in &config.plugins {
+            let identity = PluginIdentity::new(config.host.as_str(), plugin.name.as_str());
+            let (place, current) = watch::channel(None);
+            let handler = host.handler(plugin, identity, &stores, &discovery);
+            host.lanes.push(Lane::new(handler, current, plugin.limits.concurrency.into()));
+            let reads = Reads {
+                client: host.client.clone(),
+                discovery: discovery.clone(),
+                grants: plugin.grants.clone(),
+                limit: plugin.limits.output.as_usize(),
+            };
+            let loader = Loader { config: plugin.clone(), sandbox: sandbox.clone(), reads: Some(Arc::new(reads)) };
+            host.loaders.push((loader, place));
+        }
+        Ok(host)
+    }
+
+    fn handler(
+        &self,
+        plugin: &PluginConfig,
+        identity: PluginIdentity,
+        stores: &Stores,
+        discovery: &Discovery,
+    ) -> Handler {
+        let watches = plugin.watch.iter().filter_map(|watch| {
+            let (store, _) = stores.objects.get(&watch.resource)?;
+            Some(Watched { config: watch.clone(), store: store.clone() })
+        });
+        let children = plugin.owns.iter().filter_map(|resource| {
+            let children = stores.children.get(resource)?;
+            Some((resource.clone(), children.store.clone()))
+        });
+        Handler {
+            settings: canonical(&plugin.settings.clone().into()),
+            watches: watches.collect(),
+            writer: Writer { client: self.client.clone(), plugin: identity, children: children.collect() },
+            discovery: discovery.clone(),
+            events: self.events.clone(),
+            config: plugin.clone(),
+        }
+    }
+
+    async fn run(self, stop: CancellationToken) {
+        let mut background = JoinSet::new();
+        for watch in self.watches {
+            background.spawn(watch.run());
+        }
+        for (loader, place) in self.loaders {
+            background.spawn(loader.keep(self.client.clone(), self.events.clone(), place));
+        }
+        let mut lanes = JoinSet::new();
+        for lane in self.lanes {
+            lanes.spawn(lane.run(stop.clone()));
+        }
+        while lanes.join_next().await.is_some() {}
+        // Dropping the set ends the watches and loaders, which hold nothing that has to be finished.
+    }
+}
+
+/// One store for each resource that is watched, and one for each kind of children.
+struct Stores {
+    objects: HashMap<ResourceName, (Arc<Store>, BTreeSet<Scope>)>,
+    children: HashMap<ResourceName, Children>,
+}
+
+/// Children of one kind, of all plugins that own it.
+struct Children {
+    store: Arc<Store>,
+    scopes: BTreeSet<Scope>,
+    label_selector: String,
+}
+
+impl Stores {
+    fn of(config: &HostConfig) -> Self {
+        let mut objects: BTreeMap<&ResourceName, BTreeSet<Scope>> = BTreeMap::new();
+        let mut children: BTreeMap<&ResourceName, (BTreeSet<Scope>, Vec<String>)> = BTreeMap::new();
+        for plugin in &config.plugins {
+            for watch in &plugin.watch {
+                objects.entry(&watch.resource).or_default().extend(Scope::each(watch.namespaces.as_ref()));
+            }
+            for resource in &plugin.owns {
+                let (scopes, labels) = children.entry(resource).or_default();
+                // Beside the objects, and where grants allow children elsewhere.
+                let beside = plugin.watch.iter().map(|watch| watch.namespaces.as_ref());
+                let granted = plugin.grants.iter().filter(|grant| grant.resource == *resource);
+                let namespaces = beside.chain(granted.map(|grant| grant.namespaces.as_ref()));
+                scopes.extend(namespaces.flat_map(Scope::each));
+                labels.push(PluginIdentity::new(config.host.as_str(), plugin.name.as_str()).label);
+            }
+        }
+        let store = |resource: &ResourceName, scopes: &BTreeSet<Scope>| {
+            Arc::new(Store::new(resource.clone(), scopes.iter().cloned()))
+        };
+        let objects = objects.into_iter().map(|(resource, scopes)| {
+            let scopes = Scope::fewest(scopes);
+            (resource.clone(), (store(resource, &scopes), scopes))
+        });
+        let children = children.into_iter().map(|(resource, (scopes, labels))| {
+            let scopes = Scope::fewest(scopes);
+            let label_selector = format!("{PLUGIN_LABEL} in ({})", labels.join(","));
+            (resource.clone(), Children { store: store(resource, &scopes), scopes, label_selector })
+        });
+        Self { objects: objects.collect(), children: children.collect() }
+    }
+
+    fn watches(&self, client: &Client, discovery: &Discovery) -> Vec<Watch> {
+        let watch = |store: &Arc<Store>, scope: &Scope, label_selector| Watch {
+            client: client.clone(),
+            discovery: discovery.clone(),
+            store: store.clone(),
+            scope: scope.clone(),
+            label_selector,
+        };
+        let objects = self.objects.values();
+        let objects = objects.flat_map(|(store, scopes)| scopes.iter().map(move |scope| watch(store, scope, None)));
+        let children = self.children.values().flat_map(|Children { store, scopes, label_selector }| {
+            scopes.iter().map(move |scope| watch(store, scope, Some(label_selector.clone())))
+        });
+        objects.chain(children).collect()
+    }
+}

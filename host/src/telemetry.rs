@@ -1,0 +1,16 @@
+//! Logs: readable lines on a terminal, JSON otherwise; `OPERON_LOG` filters them (default `info`), as `tracing-subscriber` has it.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing_subscriber::{EnvFilter, fmt};
+
+/// Starts logging to standard error.
+pub fn start() {
+    let filter = EnvFilter::try_from_env("OPERON_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = fmt().with_env_filter(filter).with_writer(stderr);
+    if stderr().is_terminal() {
+        logs.init();
+    } else {
+        logs.json().flatten_event(true).init();
+    }
+}
