@@ -286,12 +286,7 @@ impl Handler {
     }
 
     /// Tells what went wrong where a person looks, and when it is tried again.
-    async fn ended(
-        &self,
-        case: &Case<'_>,
-        what: impl Display,
-        result: Result<Option<Duration>, Trouble>,
-    ) -> Outcome {
+    async fn ended(&self, case: &Case<'_>, what: impl Display, result: Result<Option<Duration>, Trouble>) -> Outcome {
         let (reason, message, after, slow) = match result {
             Ok(requeue_after) => return Outcome::Done { requeue_after },
             Err(Trouble::Apply(ApplyError::Gone)) => {

@@ -46,7 +46,12 @@ mod tests {
             labels: labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect(),
             annotations: adopt.map(|v| (ADOPT.to_string(), v.to_string())).into_iter().collect(),
             owner_references: controller
-                .map(|uid| OwnerReference { kind: "Sample".into(), name: "first".into(), uid: uid.into(), controller: Some(true) })
+                .map(|uid| OwnerReference {
+                    kind: "Sample".into(),
+                    name: "first".into(),
+                    uid: uid.into(),
+                    controller: Some(true),
+                })
                 .into_iter()
                 .collect(),
             ..Head::default()

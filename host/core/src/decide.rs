@@ -109,10 +109,7 @@ pub fn decide(situation: &Situation) -> Decision {
         (Cause::PluginChanged, !record.is_by(by) && (wants(Cause::PluginChanged) || rejected.is_some())),
         (Cause::Resumed, hints.resumed && wants(Cause::Resumed)),
     ];
-    because
-        .into_iter()
-        .find_map(|(cause, so)| so.then_some(Decision::Call(cause)))
-        .unwrap_or(Decision::Nothing)
+    because.into_iter().find_map(|(cause, so)| so.then_some(Decision::Call(cause))).unwrap_or(Decision::Nothing)
 }
 
 #[cfg(test)]
@@ -224,7 +221,8 @@ mod tests {
 
     #[test]
     fn what_on_leaves_out_does_not_call() {
-        let quiet = |record, hints| Case { record: Some(record), hints, on: vec![Cause::Created], ..Case::default() }.decide();
+        let quiet =
+            |record, hints| Case { record: Some(record), hints, on: vec![Cause::Created], ..Case::default() }.decide();
         let resumed = Hints { resumed: true, ..Hints::default() };
         assert_eq!(quiet(record("b", "p", Outcome::Done), Hints::default()), Decision::Nothing);
         assert_eq!(quiet(record("a", "q", Outcome::Done), resumed), Decision::Nothing);

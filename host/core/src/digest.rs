@@ -46,10 +46,7 @@ mod tests {
     #[test]
     fn the_digest_of_the_empty_text_is_the_one_of_fips_180() {
         let digest = Digest::of("");
-        assert_eq!(
-            digest.as_str(),
-            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
+        assert_eq!(digest.as_str(), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(digest.short(), "e3b0c44298fc");
     }
 }

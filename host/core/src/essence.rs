@@ -124,15 +124,13 @@ mod tests {
 
     #[test]
     fn what_the_config_ignores_does_not_count() {
-        let object = json!({"metadata": {"annotations": {"example.com/seen": "1", "b": "2"}}, "spec": {"list": [1, 2]}});
+        let object =
+            json!({"metadata": {"annotations": {"example.com/seen": "1", "b": "2"}}, "spec": {"list": [1, 2]}});
         let rest = essence(
             object,
             &["/metadata/annotations/example.com~1seen", "/spec/list/0", "/spec/absent/x", "/spec/list/9"],
         );
-        assert_eq!(
-            rest,
-            r#"{"apiVersion":"v1","kind":"X","metadata":{"annotations":{"b":"2"}},"spec":{"list":[2]}}"#
-        );
+        assert_eq!(rest, r#"{"apiVersion":"v1","kind":"X","metadata":{"annotations":{"b":"2"}},"spec":{"list":[2]}}"#);
         let only_ignored = json!({"metadata": {"annotations": {"example.com/seen": "1"}}});
         let without = essence(json!({"metadata": {}}), &[]);
         assert_eq!(essence(only_ignored, &["/metadata/annotations/example.com~1seen"]), without);

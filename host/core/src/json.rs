@@ -113,9 +113,9 @@ pub fn quoted(name: &str) -> String {
 /// Lists have to be equal in length and, item by item, contain what is wanted: the API server adds defaults inside them.
 pub fn contains(live: &Value, wanted: &Value) -> bool {
     match (live, wanted) {
-        (Value::Object(live), Value::Object(wanted)) => wanted
-            .iter()
-            .all(|(name, value)| live.get(name).is_some_and(|found| contains(found, value))),
+        (Value::Object(live), Value::Object(wanted)) => {
+            wanted.iter().all(|(name, value)| live.get(name).is_some_and(|found| contains(found, value)))
+        }
         (Value::Array(live), Value::Array(wanted)) => {
             live.len() == wanted.len() && live.iter().zip(wanted).all(|(l, w)| contains(l, w))
         }

@@ -135,10 +135,7 @@ impl Object {
         let rest = members.0.iter().map(|(name, value)| (&**name, value.get()));
         parts.extend(rest.filter(|(name, _)| !["apiVersion", "kind", "metadata"].contains(name)));
         Ok(Self {
-            key: ObjectKey {
-                namespace: identity.namespace,
-                name: identity.name.ok_or(DecodeError::Missing("name"))?,
-            },
+            key: ObjectKey { namespace: identity.namespace, name: identity.name.ok_or(DecodeError::Missing("name"))? },
             uid: identity.uid.ok_or(DecodeError::Missing("uid"))?,
             resource_version: ResourceVersion::parse(identity.resource_version.as_deref().unwrap_or("")),
             generation: identity.generation.unwrap_or(0),
@@ -160,9 +157,7 @@ impl Object {
         struct WithHead {
             metadata: Head,
         }
-        serde_json::from_str(&self.text)
-            .map(|object: WithHead| object.metadata)
-            .unwrap_or_default()
+        serde_json::from_str(&self.text).map(|object: WithHead| object.metadata).unwrap_or_default()
     }
 
     /// The object as a tree, for what compares or merges.

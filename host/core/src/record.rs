@@ -71,15 +71,20 @@ pub struct HandledBy {
 
 impl Record {
     /// A record of `essence`, handled with `outcome`; secret ones are kept by digest only.
-    pub fn new(uid: &str, api_version: &str, essence: &Essence, secret: bool, by: &HandledBy, outcome: Outcome) -> Self {
+    pub fn new(
+        uid: &str,
+        api_version: &str,
+        essence: &Essence,
+        secret: bool,
+        by: &HandledBy,
+        outcome: Outcome,
+    ) -> Self {
         let keep = !secret && essence.text.len() <= ESSENCE_LIMIT;
         Self {
             version: VERSION,
             uid: uid.into(),
             api_version: api_version.into(),
-            essence: keep
-                .then(|| RawValue::from_string(essence.text.clone()).ok())
-                .flatten(),
+            essence: keep.then(|| RawValue::from_string(essence.text.clone()).ok()).flatten(),
             essence_digest: essence.digest.clone(),
             plugin: by.plugin.clone(),
             settings: by.settings.clone(),

@@ -75,8 +75,14 @@ mod tests {
     fn answered(code: u16, to: To, cause: (&str, &str), retry_after_seconds: u32) -> ApplyError {
         let cause = StatusCause { reason: cause.0.into(), field: cause.1.into(), message: String::new() };
         let none = String::new;
-        let details =
-            StatusDetails { name: none(), group: none(), kind: none(), uid: none(), causes: vec![cause], retry_after_seconds };
+        let details = StatusDetails {
+            name: none(),
+            group: none(),
+            kind: none(),
+            uid: none(),
+            causes: vec![cause],
+            retry_after_seconds,
+        };
         let status = Status { code, details: Some(details), ..Status::failure("no", "Reason") };
         ApplyError::from_answer(&kube::Error::Api(status.boxed()), to, "patches[0]")
     }

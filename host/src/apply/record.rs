@@ -76,9 +76,10 @@ impl Writer {
                 Ok(())
             }
             // A test failed: somebody changed the finalizers meanwhile. The next version of the object tells where ours is.
-            Err(kube::Error::Api(status)) if status.code == 422 => {
-                Err(ApplyError::Unavailable { message: format!("taking the finalizer away: {}", status.message), retry_after: None })
-            }
+            Err(kube::Error::Api(status)) if status.code == 422 => Err(ApplyError::Unavailable {
+                message: format!("taking the finalizer away: {}", status.message),
+                retry_after: None,
+            }),
             Err(error) => Err(ApplyError::from_answer(&error, To::TheObject, "taking the finalizer away")),
         }
     }

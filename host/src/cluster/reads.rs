@@ -111,7 +111,9 @@ impl Reads {
             return Ok(());
         }
         let limit = self.limit;
-        Err(ReadError::TooLarge(format!("the answer is {bytes} bytes, limits.output is {limit}; ask for smaller pages")))
+        Err(ReadError::TooLarge(format!(
+            "the answer is {bytes} bytes, limits.output is {limit}; ask for smaller pages"
+        )))
     }
 }
 

@@ -145,12 +145,14 @@ fn next(outcome: &Outcome, attempt: u32, has_timer: bool) -> Next {
         Outcome::Done { requeue_after: None } => Next::Rest,
         Outcome::Done { requeue_after: Some(after) } => Next::Requeue(after),
         // After a start it is not known how much of the interval is over.
-        Outcome::Nothing { requeue_after: Some(interval) } if !has_timer => Next::Requeue(interval.mul_f64(rand::random())),
+        Outcome::Nothing { requeue_after: Some(interval) } if !has_timer => {
+            Next::Requeue(interval.mul_f64(rand::random()))
+        }
         Outcome::Nothing { .. } => Next::Keep,
         Outcome::Retry { after: Some(after), .. } => Next::Retry(after),
-        Outcome::Retry { after: None, slow } => {
-            Next::Retry(backoff(if slow { SLOW_BACKOFF } else { BACKOFF }, attempt).mul_f64(0.75 + rand::random::<f64>() / 2.0))
-        }
+        Outcome::Retry { after: None, slow } => Next::Retry(
+            backoff(if slow { SLOW_BACKOFF } else { BACKOFF }, attempt).mul_f64(0.75 + rand::random::<f64>() / 2.0),
+        ),
     }
 }
 
@@ -164,13 +166,17 @@ mod tests {
     use super::*;
 
     fn retry(attempt: u32, slow: bool) -> Duration {
-        let Next::Retry(after) = next(&Outcome::Retry { after: None, slow }, attempt, false) else { panic!("it is tried again") };
+        let Next::Retry(after) = next(&Outcome::Retry { after: None, slow }, attempt, false) else {
+            panic!("it is tried again")
+        };
         after
     }
 
     #[test]
     fn retries_double_to_five_minutes_give_or_take_a_quarter() {
-        for (attempt, slow, seconds) in [(0, false, 1), (3, false, 8), (0, true, 5), (20, false, 300), (u32::MAX, true, 300)] {
+        for (attempt, slow, seconds) in
+            [(0, false, 1), (3, false, 8), (0, true, 5), (20, false, 300), (u32::MAX, true, 300)]
+        {
             let delay = retry(attempt, slow).as_secs_f64() / f64::from(seconds);
             assert!((0.75..=1.25).contains(&delay), "{attempt} {slow} {delay}");
         }

@@ -21,11 +21,7 @@ pub struct CallLimits {
 
 impl From<&Limits> for CallLimits {
     fn from(limits: &Limits) -> Self {
-        Self {
-            memory: limits.memory.as_usize(),
-            time: limits.time.as_duration(),
-            output: limits.output.as_usize(),
-        }
+        Self { memory: limits.memory.as_usize(), time: limits.time.as_duration(), output: limits.output.as_usize() }
     }
 }
 

@@ -65,7 +65,11 @@ impl Sandbox {
     }
 
     /// A store for one call, and the permit to run it.
-    pub async fn enter(&self, guest: Guest, limits: &CallLimits) -> anyhow::Result<(Store<Guest>, SemaphorePermit<'_>)> {
+    pub async fn enter(
+        &self,
+        guest: Guest,
+        limits: &CallLimits,
+    ) -> anyhow::Result<(Store<Guest>, SemaphorePermit<'_>)> {
         let permit = self.calls.acquire().await?;
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| &mut guest.memory);

@@ -44,7 +44,9 @@ pub enum SourceError {
     #[error("can't be read: {0}")]
     File(#[from] std::io::Error),
     /// There is no such ConfigMap.
-    #[error("is not there; make it with: kubectl create configmap {name} --namespace {namespace} --from-file={KEY}=FILE")]
+    #[error(
+        "is not there; make it with: kubectl create configmap {name} --namespace {namespace} --from-file={KEY}=FILE"
+    )]
     NoConfigMap {
         /// Where it should be.
         namespace: String,
@@ -140,9 +142,7 @@ fn component(mut map: ConfigMap, key: Option<&str>) -> Result<Component, SourceE
     };
     let bytes = wanted.as_ref().and_then(|key| data.remove(key));
     let expected = || key.map_or_else(|| format!("{KEY}, or a single key"), ToOwned::to_owned);
-    bytes
-        .map(|bytes| Component::new(bytes.0))
-        .ok_or_else(|| SourceError::NoKey { found, expected: expected() })
+    bytes.map(|bytes| Component::new(bytes.0)).ok_or_else(|| SourceError::NoKey { found, expected: expected() })
 }
 
 #[cfg(test)]

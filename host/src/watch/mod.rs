@@ -64,7 +64,9 @@ impl Watch {
                     }
                     return kind;
                 }
-                Ok(None) => "the API server does not serve the resource (is its CRD installed?); waiting for it".to_owned(),
+                Ok(None) => {
+                    "the API server does not serve the resource (is its CRD installed?); waiting for it".to_owned()
+                }
                 Err(error) => format!("asking the API server for the resource: {error}; trying again"),
             };
             // Once for each reason: it may take days.

@@ -304,7 +304,9 @@ mod tests {
     const ALL: Scope = Scope(None);
 
     fn object(name: &str, uid: &str, version: u64, owner: Option<&str>) -> Object {
-        let labels = owner.map(|uid| format!(r#","labels":{{"{PLUGIN_LABEL}":"p","{OWNER_LABEL}":"{uid}"}}"#)).unwrap_or_default();
+        let labels = owner
+            .map(|uid| format!(r#","labels":{{"{PLUGIN_LABEL}":"p","{OWNER_LABEL}":"{uid}"}}"#))
+            .unwrap_or_default();
         let text = format!(
             r#"{{"metadata":{{"name":"{name}","namespace":"demo","uid":"{uid}","resourceVersion":"{version}"{labels}}}}}"#
         );

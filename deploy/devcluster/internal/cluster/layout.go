@@ -82,7 +82,12 @@ func (l layout) clean() error {
 	return os.Mkdir(l.path(configDir), 0o700)
 }
 
-// write makes a file that only the user may read: most of them hold a key or a token.
+// write makes a file that only the user may read: most of them hold a key or a token. It appears with all its content, since
+// its appearance may be what somebody waits for.
 func (l layout) write(name string, content []byte) error {
-	return os.WriteFile(l.path(name), content, 0o600)
+	partial := l.path(name + ".partial")
+	if err := os.WriteFile(partial, content, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(partial, l.path(name))
 }

@@ -52,7 +52,8 @@ impl Draft {
             let mut children = Vec::with_capacity(drafts.len());
             for (place, manifest) in drafts {
                 let (kind, key) = resolve(&place, &manifest.target)?;
-                let access = Access { resource: &kind.resource, namespace: key.namespace.as_deref(), verb: Verb::Apply };
+                let access =
+                    Access { resource: &kind.resource, namespace: key.namespace.as_deref(), verb: Verb::Apply };
                 let allowed = policy.check_child(&access, owner.key.namespace.as_deref());
                 allowed.map_err(|denied| Fault::from(denied).at(&place))?;
                 if !seen.insert((kind.resource.clone(), key.clone())) {
@@ -65,7 +66,8 @@ impl Draft {
         }
         for (place, draft) in self.patches {
             let (kind, key) = resolve(&place, &draft.target)?;
-            let access = Access { resource: &kind.resource, namespace: key.namespace.as_deref(), verb: verb(&draft.action) };
+            let access =
+                Access { resource: &kind.resource, namespace: key.namespace.as_deref(), verb: verb(&draft.action) };
             policy.check(&access).map_err(|denied| Fault::from(denied).at(&place))?;
             let complete = write(kind, key, draft, owner).map_err(|invalid| Fault::from(invalid).at(&place))?;
             plan.patches.push(Write { place, ..complete });
@@ -300,7 +302,8 @@ mod tests {
 
     #[test]
     fn a_plugin_can_not_delete_or_break_the_object_it_handles() {
-        let deletion = Deletion { target: on_itself("").target, propagation: Propagation::Orphan, ignore_missing: true };
+        let deletion =
+            Deletion { target: on_itself("").target, propagation: Propagation::Orphan, ignore_missing: true };
         let refused = plan(patches(vec![Patch::Delete(deletion)])).unwrap_err();
         assert!(refused.to_string().contains("can't create or delete the object that it handles"));
         let odd = plan(patches(vec![Patch::Merge(on_itself(r#"{"metadata":7}"#))])).unwrap_err();

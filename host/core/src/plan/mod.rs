@@ -14,7 +14,12 @@ pub use build::{Kinds, Owner};
 pub use draft::Draft;
 
 use crate::{
-    answer::{ObjectRef, Propagation}, digest::Digest, kind::Kind, manifest::Invalid, object::ObjectKey, policy::Denied,
+    answer::{ObjectRef, Propagation},
+    digest::Digest,
+    kind::Kind,
+    manifest::Invalid,
+    object::ObjectKey,
+    policy::Denied,
 };
 
 /// All writes of an answer, allowed and complete.

@@ -1,0 +1,199 @@
+//! A namespace of a test, and what a person would do in it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::{
+    ByteString,
+    api::{
+        core::v1::{ConfigMap, Namespace},
+        events::v1::Event,
+    },
+};
+use kube::{
+    Api, Client, Config,
+    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
+    config::{KubeConfigOptions, Kubeconfig},
+    core::GroupVersionKind,
+};
+use serde_json::{Value, json};
+
+/// What a state is waited for at most; a machine that also builds is slow.
+const BOUND: Duration = Duration::from_secs(60);
+
+/// A client, a namespace.
+pub struct World {
+    pub client: Client,
+    pub namespace: String,
+    pub kubeconfig: PathBuf,
+}
+
+impl World {
+    /// A fresh namespace in the control plane, which knows Samples.
+    pub async fn new(test: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let kubeconfig = PathBuf::from(
+            std::env::var("OPERON_TEST_KUBECONFIG")
+                .expect("OPERON_TEST_KUBECONFIG has to name a cluster for tests; `make test` starts one and sets it"),
+        );
+        let read = Kubeconfig::read_from(&kubeconfig).unwrap();
+        let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
+        let client = Client::try_from(config).unwrap();
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let namespace = format!("t-{test}-{}-{count}", std::process::id());
+        let world = Self { client, namespace, kubeconfig };
+        world.make_namespace(&world.namespace).await;
+        world.apply(&manifest("crd.yaml")[0]).await;
+        world
+    }
+
+    pub async fn make_namespace(&self, name: &str) {
+        let metadata = kube::core::ObjectMeta { name: Some(name.into()), ..Default::default() };
+        let namespace = Namespace { metadata, ..Default::default() };
+        Api::all(self.client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
+    }
+
+    /// Server-side apply of a manifest of any kind, as soon as its kind is served.
+    pub async fn apply(&self, manifest: &Value) {
+        let name = manifest["metadata"]["name"].as_str().unwrap();
+        let api = self.api_of(manifest);
+        let params = PatchParams::apply("test").force();
+        eventually(&format!("{name} is applied"), async || {
+            api.patch(name, &params, &Patch::Apply(manifest)).await.ok()
+        })
+        .await;
+    }
+
+    fn api_of(&self, manifest: &Value) -> Api<DynamicObject> {
+        let api_version = manifest["apiVersion"].as_str().unwrap();
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let kind = manifest["kind"].as_str().unwrap();
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        match manifest["metadata"]["namespace"].as_str() {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            None => Api::all_with(self.client.clone(), &resource),
+        }
+    }
+
+    pub fn samples(&self) -> Api<DynamicObject> {
+        self.api_of(&self.sample("", &Value::Null))
+    }
+
+    pub fn deployments(&self) -> Api<DynamicObject> {
+        self.api_of(&json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": self.namespace}}))
+    }
+
+    pub fn sample(&self, name: &str, spec: &Value) -> Value {
+        json!({
+            "apiVersion": "nuvolaris.org/v1", "kind": "Sample",
+            "metadata": {"name": name, "namespace": self.namespace}, "spec": spec,
+        })
+    }
+
+    pub async fn apply_sample(&self, name: &str, count: impl Into<Value>) {
+        self.apply(&self.sample(name, &json!({"count": count.into()}))).await;
+    }
+
+    pub async fn delete_sample(&self, name: &str) {
+        self.samples().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    pub async fn get(&self, api: &Api<DynamicObject>, name: &str) -> Option<Value> {
+        let found = api.get_opt(name).await.ok()??;
+        serde_json::to_value(found).ok()
+    }
+
+    /// Waits until the Deployment has this many replicas; none: until it is gone.
+    pub async fn replicas(&self, deployment: &str, count: Option<u64>) {
+        let wanted = format!("{deployment} has {count:?} replicas");
+        eventually(&wanted, async || {
+            let live = self.deployments().get_opt(deployment).await.ok()?;
+            let found = live.map(|live| live.data["spec"]["replicas"].as_u64().unwrap());
+            (found == count).then_some(())
+        })
+        .await;
+    }
+
+    pub async fn sample_gone(&self, name: &str) {
+        eventually(&format!("{name} is gone"), async || {
+            self.samples().get_opt(name).await.ok()?.is_none().then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the Sample's message holds this.
+    pub async fn message(&self, sample: &str, part: &str) {
+        eventually(&format!("the message of {sample} says {part}"), async || {
+            let live = self.get(&self.samples(), sample).await?;
+            let message = live.pointer("/status/sample_create/message")?.as_str()?;
+            message.contains(part).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits for an Event on an object; returns its note.
+    pub async fn event(&self, kind: &str, name: &str, part: &str) -> String {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        eventually(&format!("a Warning on {kind} {name} says {part}"), async || {
+            let events = api.list(&Default::default()).await.ok()?;
+            events.items.into_iter().find_map(|event| {
+                let about = event.regarding?;
+                let note = event.note.unwrap_or_default();
+                let so = about.kind.as_deref() == Some(kind)
+                    && about.name.as_deref() == Some(name)
+                    && event.type_.as_deref() == Some("Warning")
+                    && note.contains(part);
+                so.then_some(note)
+            })
+        })
+        .await
+    }
+
+    /// Puts a plugin into a ConfigMap, as `kubectl create configmap --from-file=plugin.wasm` does, or replaces it.
+    pub async fn put_plugin(&self, namespace: &str, name: &str, bytes: Vec<u8>) {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+        let metadata = kube::core::ObjectMeta { name: Some(name.into()), ..Default::default() };
+        let binary_data = Some(BTreeMap::from([("plugin.wasm".to_owned(), ByteString(bytes))]));
+        let map = ConfigMap { metadata, binary_data, ..Default::default() };
+        match api.get_opt(name).await.unwrap() {
+            None => drop(api.create(&PostParams::default(), &map).await.unwrap()),
+            Some(_) => drop(api.replace(name, &PostParams::default(), &map).await.unwrap()),
+        }
+    }
+}
+
+/// Asks until there is an answer; fails past the bound, saying what was waited for.
+pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(start.elapsed() < BOUND, "waited {BOUND:?} in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn repo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// A built plugin.
+pub fn wasm(name: &str) -> Vec<u8> {
+    let file = repo().join("target/plugins").join(name);
+    fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; `make plugins` builds it", file.display()))
+}
+
+/// The documents of a file of `deploy/demo`.
+pub fn manifest(file: &str) -> Vec<Value> {
+    documents(&fs::read_to_string(repo().join("deploy/demo").join(file)).unwrap())
+}
+
+pub fn documents(text: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(text).unwrap()
+}
