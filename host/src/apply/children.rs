@@ -63,9 +63,14 @@ impl Writer {
             return Ok(());
         }
         let written = match &known {
-            // A child that goes is waited for: it can't be made again before. Its end is a change that calls again.
-            Some(known) if known.deleting => return Ok(()),
-            Some(known) => self.write_child(handled, child, Some(known)).await,
+            Some(known) => {
+                self.check_claim(handled, child, known)?;
+                if known.deleting {
+                    // It can't be made again before it is gone; its end is a change that calls again.
+                    return Ok(());
+                }
+                self.write_child(handled, child, Some(known)).await
+            }
             None => match self.write_child(handled, child, None).await {
                 Err(kube::Error::Api(status)) if status.code == 409 => self.take_over(handled, child).await?,
                 written => written,
@@ -78,7 +83,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Something of that name is there, which the store, that knows only ours, has not: whose is it?
+    /// Something of that name is there, which the store, that knows only what plugins made, has not: whose is it?
     async fn take_over(&self, handled: &Handled, child: &Child) -> Result<kube::Result<Wire>, ApplyError> {
         let api = api(&self.client, &child.kind, child.key.namespace.as_deref());
         let live = api.get_opt(&child.key.name).await;
@@ -87,8 +92,14 @@ impl Writer {
             let message = format!("{}: it went while it was applied", child.place);
             return Err(ApplyError::Unavailable { message, retry_after: None });
         };
+        self.check_claim(handled, child, &live)?;
+        Ok(self.write_child(handled, child, Some(&live)).await)
+    }
+
+    /// Refuses what is somebody else's, naming whose it is.
+    fn check_claim(&self, handled: &Handled, child: &Child, live: &Object) -> Result<(), ApplyError> {
         match claim(&live.head(), &self.plugin, &handled.object.uid) {
-            Claim::Ours | Claim::Adopted => Ok(self.write_child(handled, child, Some(&live)).await),
+            Claim::Ours | Claim::Adopted => Ok(()),
             Claim::Theirs(whose) => {
                 Err(ApplyError::Refused(format!("{}: it is there already and not ours: {whose}", child.place)))
             }

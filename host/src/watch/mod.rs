@@ -3,6 +3,7 @@
 //! kube's `watcher` does the protocol: lists in pages, bookmarks, 410 and relists, idle streams. What is ours: objects are
 //! kept as text in a [`Store`], and a resource that is not served yet (its CRD is not there) is waited for.
 
+mod scope;
 mod store;
 
 use std::{sync::Arc, time::Duration};
@@ -16,7 +17,8 @@ use kube::{
     },
 };
 use operon_core::kind::Kind;
-pub use store::{Change, Scope, Store, owner_tag};
+pub use scope::Scope;
+pub use store::{Change, Store, owner_tag};
 
 use crate::cluster::{Wire, api, discovery::Discovery};
 

@@ -10,7 +10,6 @@ use std::{
 };
 
 use operon_core::{
-    config::Namespace,
     kind::Kind,
     names::{OWNER_LABEL, PLUGIN_LABEL},
     object::{Object, ObjectKey, ResourceVersion},
@@ -18,29 +17,7 @@ use operon_core::{
 };
 use tokio::sync::{mpsc::UnboundedSender, watch};
 
-/// A watch that feeds a store: one for all namespaces, or one for each that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Scope(pub Option<Box<str>>);
-
-impl Scope {
-    /// The scopes that a list of namespaces asks for; no list: all namespaces, in one.
-    pub fn each(namespaces: Option<&BTreeSet<Namespace>>) -> Vec<Self> {
-        match namespaces {
-            None => vec![Self(None)],
-            Some(namespaces) => namespaces.iter().map(|name| Self(Some(name.as_str().into()))).collect(),
-        }
-    }
-
-    /// One for all namespaces makes the others needless.
-    pub fn fewest(scopes: BTreeSet<Self>) -> BTreeSet<Self> {
-        let all = Self(None);
-        if scopes.contains(&all) { BTreeSet::from([all]) } else { scopes }
-    }
-
-    fn covers(&self, key: &ObjectKey) -> bool {
-        self.0.is_none() || self.0 == key.namespace
-    }
-}
+use super::Scope;
 
 /// Something happened to an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
