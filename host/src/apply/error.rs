@@ -40,10 +40,9 @@ impl ApplyError {
         };
         let message = format!("{what}: the API server answered {} {}: {}", status.code, status.reason, status.message);
         match status.code {
-            404 if to == To::TheObject => Self::Gone,
             // A write that carries the uid of an object that is gone is a conflict (tried on 1.36), of one that was made anew an
             // attempt to change its uid.
-            409 if to == To::TheObject => Self::Gone,
+            404 | 409 if to == To::TheObject => Self::Gone,
             422 if to == To::TheObject && is_about_uid(status) => Self::Gone,
             403 if has_cause(status, "NamespaceTerminating") => Self::Gone,
             409 | 408 | 429 | 500.. => {

@@ -32,7 +32,7 @@ const BACKOFF: Duration = Duration::from_secs(1);
 /// What waits for a person is tried less often.
 const SLOW_BACKOFF: Duration = Duration::from_secs(5);
 /// No delay is longer.
-const BACKOFF_LIMIT: Duration = Duration::from_secs(300);
+const BACKOFF_LIMIT: Duration = Duration::from_mins(5);
 
 /// What a lane hears of the stores.
 enum Signal {

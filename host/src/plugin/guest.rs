@@ -108,7 +108,7 @@ impl log::Host for Guest {
         self.bytes += size;
         let Subject { plugin, object } = &self.subject;
         // The names of tracing's fields are fixed at compile time: the guest's go into one.
-        let fields: String = fields.iter().map(|(name, value)| format!(" {name}={value:?}")).collect();
+        let fields = fields.iter().fold(String::new(), |text, (name, value)| text + &format!(" {name}={value:?}"));
         match level {
             log::Level::Trace => tracing::trace!(target: "operon::guest", %plugin, %object, "{message}{fields}"),
             log::Level::Debug => tracing::debug!(target: "operon::guest", %plugin, %object, "{message}{fields}"),

@@ -11,7 +11,7 @@ use kube::{
     runtime::{WatchStreamExt, watcher},
 };
 use operon_core::{
-    config::{ConfigMapSource, Source},
+    config::{ConfigMapKey, ConfigMapSource, Source},
     digest::Digest,
 };
 
@@ -112,7 +112,7 @@ fn from_event(
         Ok(watcher::Event::Apply(map) | watcher::Event::InitApply(map)) => {
             *found = true;
             let reference = Some(map.object_ref(&()));
-            Some(Fetched { bytes: component(map, source.key.as_ref().map(|key| key.as_str())), reference })
+            Some(Fetched { bytes: component(map, source.key.as_ref().map(ConfigMapKey::as_str)), reference })
         }
         Ok(watcher::Event::Init) => {
             *found = false;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::world::{World, eventually};
 
 /// A running host; killed when the test ends.
-pub struct Host {
+pub(crate) struct Host {
     child: Child,
     folder: TempDir,
     kubeconfig: PathBuf,
@@ -20,11 +20,11 @@ pub struct Host {
 
 impl Host {
     /// Runs one plugin from the ConfigMap `plugin` of the test's namespace.
-    pub fn start(world: &World, changes: Value) -> Self {
+    pub(crate) fn start(world: &World, changes: &Value) -> Self {
         Self::start_with(&config(world, changes), &world.kubeconfig)
     }
 
-    pub fn start_with(config: &Value, kubeconfig: &Path) -> Self {
+    pub(crate) fn start_with(config: &Value, kubeconfig: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("operon.yaml"), config.to_string()).unwrap();
         let child = run(folder.path(), kubeconfig);
@@ -32,33 +32,33 @@ impl Host {
     }
 
     /// SIGKILL, as a crash is.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// The same again, with a fresh log.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.child = run(self.folder.path(), &self.kubeconfig);
     }
 
     /// SIGTERM, and the exit code.
-    pub async fn terminate(&mut self) -> Option<i32> {
+    pub(crate) async fn terminate(&mut self) -> Option<i32> {
         Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         eventually("the host ends", async || self.child.try_wait().unwrap()).await.code()
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap()
     }
 
     /// Waits until the log has this.
-    pub async fn says(&self, part: &str) {
+    pub(crate) async fn says(&self, part: &str) {
         eventually(&format!("the log says {part}"), async || self.log().contains(part).then_some(())).await;
     }
 
     /// The causes with which an object was handled since the start, of those that come of changes.
-    pub fn handled(&self, name: &str) -> Vec<String> {
+    pub(crate) fn handled(&self, name: &str) -> Vec<String> {
         let log = self.log();
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let about = lines.filter(|line| {
@@ -69,7 +69,7 @@ impl Host {
         causes.filter(|cause| cause != "child-changed").collect()
     }
 
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
 }
@@ -99,7 +99,7 @@ fn run(folder: &Path, kubeconfig: &Path) -> Child {
 }
 
 /// The config of one plugin, with some fields of the plugin changed.
-pub fn config(world: &World, changes: Value) -> Value {
+pub(crate) fn config(world: &World, changes: &Value) -> Value {
     let namespace = &world.namespace;
     let mut plugin = json!({
         "name": "sample",

@@ -11,7 +11,7 @@ use crate::{
 async fn a_replaced_configmap_replaces_the_plugin_and_garbage_leaves_it() {
     let world = World::new("swap").await;
     world.put_plugin(&world.namespace, "plugin", wasm("sample.wasm")).await;
-    let mut host = Host::start(&world, json!({}));
+    let mut host = Host::start(&world, &json!({}));
     world.apply_sample("obj", 2).await;
     world.message("obj", "scaled to 2 replicas").await;
     world.put_plugin(&world.namespace, "plugin", wasm("sample-v2.wasm")).await;
@@ -29,7 +29,7 @@ async fn a_replaced_configmap_replaces_the_plugin_and_garbage_leaves_it() {
 #[tokio::test]
 async fn a_plugin_that_comes_after_the_host_and_its_objects_handles_them() {
     let world = World::new("wait").await;
-    let host = Host::start(&world, json!({}));
+    let host = Host::start(&world, &json!({}));
     host.says("kubectl create configmap plugin").await;
     world.apply_sample("obj", 2).await;
     world.put_plugin(&world.namespace, "plugin", wasm("sample.wasm")).await;
@@ -40,7 +40,7 @@ async fn a_plugin_that_comes_after_the_host_and_its_objects_handles_them() {
 async fn a_child_that_is_not_granted_is_refused_and_nothing_of_its_set_is_sent() {
     let world = World::new("grant").await;
     world.put_plugin(&world.namespace, "plugin", wasm("scripted.wasm")).await;
-    let _host = Host::start(&world, json!({"owns": ["configmaps.v1."]}));
+    let _host = Host::start(&world, &json!({"owns": ["configmaps.v1."]}));
     let child = |kind: &str| json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "child"}});
     let spec = json!({"children": [child("ConfigMap"), child("Secret")], "status": {"seen": true}});
     world.apply(&world.sample("obj", &spec)).await;
@@ -57,7 +57,7 @@ async fn a_child_that_is_not_granted_is_refused_and_nothing_of_its_set_is_sent()
 async fn a_plugin_that_traps_or_overstays_is_told_on_the_object_and_leaves_others_alone() {
     let world = World::new("trap").await;
     world.put_plugin(&world.namespace, "plugin", wasm("scripted.wasm")).await;
-    let _host = Host::start(&world, json!({"owns": [], "limits": {"time": "500ms"}}));
+    let _host = Host::start(&world, &json!({"owns": [], "limits": {"time": "500ms"}}));
     world.apply(&world.sample("traps", &json!({"trap": true}))).await;
     world.apply(&world.sample("sleeps", &json!({"sleepMs": 60_000}))).await;
     world.apply(&world.sample("good", &json!({"status": {"sample_create": {"message": "good"}}}))).await;

@@ -11,7 +11,7 @@ use crate::{
 async fn what_changed_while_the_host_was_dead_is_handled_and_nothing_else() {
     let world = World::new("kill").await;
     world.put_plugin(&world.namespace, "plugin", wasm("sample.wasm")).await;
-    let mut host = Host::start(&world, json!({"settings": {"deployment": "{name}"}}));
+    let mut host = Host::start(&world, &json!({"settings": {"deployment": "{name}"}}));
     for name in ["a-same", "b-gone", "z-changed"] {
         world.apply_sample(name, 2).await;
     }
@@ -47,7 +47,7 @@ async fn an_object_that_goes_while_its_event_is_handled_does_not_come_back() {
     world.put_plugin(&world.namespace, "plugin", wasm("scripted.wasm")).await;
     let host = Host::start(
         &world,
-        json!({"watch": [{
+        &json!({"watch": [{
             "resource": "samples.v1.nuvolaris.org", "namespaces": [world.namespace], "on": ["created", "updated"],
         }]}),
     );

@@ -17,25 +17,25 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client, Config,
-    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig},
     core::GroupVersionKind,
 };
 use serde_json::{Value, json};
 
 /// What a state is waited for at most; a machine that also builds is slow.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_mins(1);
 
 /// A client, a namespace.
-pub struct World {
-    pub client: Client,
-    pub namespace: String,
-    pub kubeconfig: PathBuf,
+pub(crate) struct World {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) kubeconfig: PathBuf,
 }
 
 impl World {
     /// A fresh namespace in the control plane, which knows Samples.
-    pub async fn new(test: &str) -> Self {
+    pub(crate) async fn new(test: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let kubeconfig = PathBuf::from(
             std::env::var("OPERON_TEST_KUBECONFIG")
@@ -52,14 +52,14 @@ impl World {
         world
     }
 
-    pub async fn make_namespace(&self, name: &str) {
+    pub(crate) async fn make_namespace(&self, name: &str) {
         let metadata = kube::core::ObjectMeta { name: Some(name.into()), ..Default::default() };
         let namespace = Namespace { metadata, ..Default::default() };
         Api::all(self.client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
     }
 
     /// Server-side apply of a manifest of any kind, as soon as its kind is served.
-    pub async fn apply(&self, manifest: &Value) {
+    pub(crate) async fn apply(&self, manifest: &Value) {
         let name = manifest["metadata"]["name"].as_str().unwrap();
         let api = self.api_of(manifest);
         let params = PatchParams::apply("test").force();
@@ -80,36 +80,36 @@ impl World {
         }
     }
 
-    pub fn samples(&self) -> Api<DynamicObject> {
+    pub(crate) fn samples(&self) -> Api<DynamicObject> {
         self.api_of(&self.sample("", &Value::Null))
     }
 
-    pub fn deployments(&self) -> Api<DynamicObject> {
+    pub(crate) fn deployments(&self) -> Api<DynamicObject> {
         self.api_of(&json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": self.namespace}}))
     }
 
-    pub fn sample(&self, name: &str, spec: &Value) -> Value {
+    pub(crate) fn sample(&self, name: &str, spec: &Value) -> Value {
         json!({
             "apiVersion": "nuvolaris.org/v1", "kind": "Sample",
             "metadata": {"name": name, "namespace": self.namespace}, "spec": spec,
         })
     }
 
-    pub async fn apply_sample(&self, name: &str, count: impl Into<Value>) {
+    pub(crate) async fn apply_sample(&self, name: &str, count: impl Into<Value>) {
         self.apply(&self.sample(name, &json!({"count": count.into()}))).await;
     }
 
-    pub async fn delete_sample(&self, name: &str) {
+    pub(crate) async fn delete_sample(&self, name: &str) {
         self.samples().delete(name, &DeleteParams::default()).await.unwrap();
     }
 
-    pub async fn get(&self, api: &Api<DynamicObject>, name: &str) -> Option<Value> {
+    pub(crate) async fn get(&self, api: &Api<DynamicObject>, name: &str) -> Option<Value> {
         let found = api.get_opt(name).await.ok()??;
         serde_json::to_value(found).ok()
     }
 
     /// Waits until the Deployment has this many replicas; none: until it is gone.
-    pub async fn replicas(&self, deployment: &str, count: Option<u64>) {
+    pub(crate) async fn replicas(&self, deployment: &str, count: Option<u64>) {
         let wanted = format!("{deployment} has {count:?} replicas");
         eventually(&wanted, async || {
             let live = self.deployments().get_opt(deployment).await.ok()?;
@@ -119,7 +119,7 @@ impl World {
         .await;
     }
 
-    pub async fn sample_gone(&self, name: &str) {
+    pub(crate) async fn sample_gone(&self, name: &str) {
         eventually(&format!("{name} is gone"), async || {
             self.samples().get_opt(name).await.ok()?.is_none().then_some(())
         })
@@ -127,7 +127,7 @@ impl World {
     }
 
     /// Waits until the Sample's message holds this.
-    pub async fn message(&self, sample: &str, part: &str) {
+    pub(crate) async fn message(&self, sample: &str, part: &str) {
         eventually(&format!("the message of {sample} says {part}"), async || {
             let live = self.get(&self.samples(), sample).await?;
             let message = live.pointer("/status/sample_create/message")?.as_str()?;
@@ -137,10 +137,10 @@ impl World {
     }
 
     /// Waits for an Event on an object; returns its note.
-    pub async fn event(&self, kind: &str, name: &str, part: &str) -> String {
+    pub(crate) async fn event(&self, kind: &str, name: &str, part: &str) -> String {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         eventually(&format!("a Warning on {kind} {name} says {part}"), async || {
-            let events = api.list(&Default::default()).await.ok()?;
+            let events = api.list(&ListParams::default()).await.ok()?;
             events.items.into_iter().find_map(|event| {
                 let about = event.regarding?;
                 let note = event.note.unwrap_or_default();
@@ -155,7 +155,7 @@ impl World {
     }
 
     /// Puts a plugin into a ConfigMap, as `kubectl create configmap --from-file=plugin.wasm` does, or replaces it.
-    pub async fn put_plugin(&self, namespace: &str, name: &str, bytes: Vec<u8>) {
+    pub(crate) async fn put_plugin(&self, namespace: &str, name: &str, bytes: Vec<u8>) {
         let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
         let metadata = kube::core::ObjectMeta { name: Some(name.into()), ..Default::default() };
         let binary_data = Some(BTreeMap::from([("plugin.wasm".to_owned(), ByteString(bytes))]));
@@ -168,7 +168,7 @@ impl World {
 }
 
 /// Asks until there is an answer; fails past the bound, saying what was waited for.
-pub async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask().await {
@@ -184,16 +184,16 @@ fn repo() -> PathBuf {
 }
 
 /// A built plugin.
-pub fn wasm(name: &str) -> Vec<u8> {
+pub(crate) fn wasm(name: &str) -> Vec<u8> {
     let file = repo().join("target/plugins").join(name);
     fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; `make plugins` builds it", file.display()))
 }
 
 /// The documents of a file of `deploy/demo`.
-pub fn manifest(file: &str) -> Vec<Value> {
+pub(crate) fn manifest(file: &str) -> Vec<Value> {
     documents(&fs::read_to_string(repo().join("deploy/demo").join(file)).unwrap())
 }
 
-pub fn documents(text: &str) -> Vec<Value> {
+pub(crate) fn documents(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap()
 }
