@@ -5,7 +5,7 @@
 //! The host does the rest: it watches, calls, writes, retries and remembers.
 //!
 //! ```
-//! use operon_plugin::{Description, Event, Failure, Handler, PatchSet, json};
+//! use operon_plugin::{Cause, Description, Event, Failure, Handler, PatchSet, json};
 //! use serde::Deserialize;
 //!
 //! #[derive(Deserialize)]
@@ -21,6 +21,9 @@
 //!     }
 //!
 //!     fn handle(event: Event) -> Result<PatchSet, Failure> {
+//!         if event.cause == Cause::Deleted {
+//!             return Ok(PatchSet::new().no_children());
+//!         }
 //!         let greeting: Greeting = event.object()?;
 //!         let child = json!({
 //!             "apiVersion": "v1", "kind": "ConfigMap",
