@@ -56,8 +56,9 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping: what is in flight is finished");
+        // First the deed, then the word: nothing about a log may keep the host from ending.
         stopped.cancel();
+        tracing::info!("stopping: what is in flight is finished");
     });
     Ok(stop)
 }

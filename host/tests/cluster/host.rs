@@ -27,8 +27,17 @@ impl Host {
     pub(crate) fn start_with(config: &Value, kubeconfig: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("operon.yaml"), config.to_string()).unwrap();
-        let child = run(folder.path(), kubeconfig);
+        let child = run(folder.path(), kubeconfig, log_in(folder.path()));
         Self { child, folder, kubeconfig: kubeconfig.into() }
+    }
+
+    /// As `start`, but who reads its log goes at once.
+    pub(crate) fn start_unread(world: &World, changes: &Value) -> Self {
+        let mut host = Self::start(world, changes);
+        host.kill();
+        host.child = run(host.folder.path(), &host.kubeconfig, Stdio::piped());
+        drop(host.child.stderr.take());
+        host
     }
 
     /// SIGKILL, as a crash is.
@@ -39,7 +48,7 @@ impl Host {
 
     /// The same again, with a fresh log.
     pub(crate) fn restart(&mut self) {
-        self.child = run(self.folder.path(), &self.kubeconfig);
+        self.child = run(self.folder.path(), &self.kubeconfig, log_in(self.folder.path()));
     }
 
     /// SIGTERM, and the exit code.
@@ -84,8 +93,11 @@ impl Drop for Host {
     }
 }
 
-fn run(folder: &Path, kubeconfig: &Path) -> Child {
-    let log = File::create(folder.join("log")).unwrap();
+fn log_in(folder: &Path) -> Stdio {
+    File::create(folder.join("log")).unwrap().into()
+}
+
+fn run(folder: &Path, kubeconfig: &Path, log: Stdio) -> Child {
     Command::new(env!("CARGO_BIN_EXE_operon"))
         .args(["run", "--config"])
         .arg(folder.join("operon.yaml"))

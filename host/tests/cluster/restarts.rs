@@ -69,3 +69,13 @@ async fn an_object_that_goes_while_its_event_is_handled_does_not_come_back() {
     .await;
     assert!(world.get(&world.samples(), "obj").await.is_none(), "an apply has made it anew");
 }
+
+#[tokio::test]
+async fn a_host_whose_log_nobody_reads_any_more_still_ends_when_told() {
+    let world = World::new("deaf").await;
+    let mut host = Host::start_unread(&world, &json!({}));
+    world.put_plugin(&world.namespace, "plugin", wasm("sample.wasm")).await;
+    world.apply_sample("obj", 2).await;
+    world.message("obj", "2 replicas").await;
+    assert_eq!(host.terminate().await, Some(0));
+}
