@@ -3,26 +3,30 @@
 use std::{collections::BTreeSet, path::Path, process::ExitCode, sync::Arc};
 
 use anyhow::Context;
-use operon_core::config::{HostConfig, PluginConfig, Source};
+use operon_core::config::{ConfigError, HostConfig, PluginConfig, Source};
 
-use crate::plugin::{loader::Loader, sandbox::Sandbox, source::Component};
+use crate::plugin::{
+    loader::{LoadError, Loader},
+    sandbox::Sandbox,
+    source::Component,
+};
 
 /// Loads a config and the plugins that are files; prints what it would run, or every mistake, one a line, and fails.
-pub fn check(config: &Path) -> ExitCode {
-    let config = match HostConfig::load(config) {
+pub fn check(file: &Path) -> ExitCode {
+    let config = match HostConfig::load(file) {
         Ok(config) => config,
         Err(errors) => {
             eprintln!("{errors}");
             return ExitCode::FAILURE;
         }
     };
-    match check_plugins(&config) {
+    match check_plugins(file, &config) {
         Ok(mistakes) if mistakes.is_empty() => {
             println!("{}", summary(&config));
             ExitCode::SUCCESS
         }
         Ok(mistakes) => {
-            eprintln!("{}", mistakes.join("\n"));
+            mistakes.iter().for_each(|mistake| eprintln!("{mistake}"));
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -33,7 +37,7 @@ pub fn check(config: &Path) -> ExitCode {
 }
 
 /// Compiles the plugins that are files and shows them their settings; those in ConfigMaps can't be known here.
-fn check_plugins(config: &HostConfig) -> anyhow::Result<Vec<String>> {
+fn check_plugins(config_file: &Path, config: &HostConfig) -> anyhow::Result<Vec<ConfigError>> {
     let files = config.plugins.iter().enumerate().filter_map(|(i, plugin)| match &plugin.source {
         Source::File(file) => Some((i, plugin, file)),
         Source::ConfigMap(_) => None,
@@ -46,12 +50,17 @@ fn check_plugins(config: &HostConfig) -> anyhow::Result<Vec<String>> {
     let sandbox = Arc::new(Sandbox::new().context("starting the WebAssembly engine")?);
     let mistakes = files.into_iter().filter_map(|(i, plugin, file)| {
         let error = runtime.block_on(load(&sandbox, plugin, file)).err()?;
-        Some(format!("plugins[{i}] ({}): {}: {error:#}", plugin.name, file.display()))
+        Some(ConfigError {
+            file: config_file.into(),
+            position: None,
+            path: format!("plugins[{i}].source.file"),
+            reason: format!("plugin {}, {}: {error}", plugin.name, file.display()),
+        })
     });
     Ok(mistakes.collect())
 }
 
-async fn load(sandbox: &Arc<Sandbox>, plugin: &PluginConfig, file: &Path) -> anyhow::Result<()> {
+async fn load(sandbox: &Arc<Sandbox>, plugin: &PluginConfig, file: &Path) -> Result<(), LoadError> {
     let loader = Loader { config: plugin.clone(), sandbox: sandbox.clone(), reads: None };
     loader.load(Component::read(file)?).await?;
     Ok(())

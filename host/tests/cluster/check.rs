@@ -66,6 +66,11 @@ fn a_plugin_file_that_is_no_component_or_refuses_its_settings_is_named() {
     ] {
         let (code, printed) = check(file, settings);
         assert_eq!(code, Some(1));
-        assert!(printed.contains("plugins[0] (p)") && printed.contains(file) && printed.contains(part), "{printed}");
+        assert!(
+            printed.contains("operon.yaml: plugins[0].source.file: plugin p, ")
+                && printed.contains(file)
+                && printed.contains(part),
+            "{printed}"
+        );
     }
 }
