@@ -65,9 +65,11 @@ built_plugin = target/$(WASM_TARGET)/plugin
 .PHONY: plugins
 plugins: wasm-target ## Build the plugins: target/plugins/*.wasm
 	@mkdir -p $(PLUGINS)
-	# Cargo gives both builds one file name: in one folder it would take the one for the other when neither has changed.
-	$(cargo_plugin) -p sample --features v2 --target-dir target/v2
-	cp $(subst target/,target/v2/,$(built_plugin))/sample.wasm $(PLUGINS)/sample-v2.wasm
+	# Cargo gives both builds of the sample one file name, and would take the one for the other when neither has changed.
+	cargo clean --quiet -p sample --target $(WASM_TARGET) --profile plugin
+	$(cargo_plugin) -p sample --features v2
+	cp $(built_plugin)/sample.wasm $(PLUGINS)/sample-v2.wasm
+	cargo clean --quiet -p sample --target $(WASM_TARGET) --profile plugin
 	$(cargo_plugin) -p sample
 	cp $(built_plugin)/sample.wasm $(PLUGINS)/sample.wasm
 	$(cargo_plugin) -p scripted
@@ -132,10 +134,10 @@ test: plugins $(CONTROL_PLANE) ## Run all tests, those against a control plane i
 		"$${@:2}"
 		summary+="$$(printf '%6d s  %s' $$((SECONDS - start)) "$$name")"$$'\n'
 	}
+	# Always the whole workspace: with a single crate's features, cargo would build the dependencies again.
 	units() {
-		cargo test --workspace --lib --bins
-		cargo test -p operon-core --test config
-		cargo test -p operon-plugin --doc
+		cargo test --workspace --lib --bins --test config
+		cargo test --workspace --doc
 	}
 	# Not its cmd: to vet that is to analyse all of Kubernetes, which takes minutes. See lint.
 	control_plane() {
@@ -148,13 +150,13 @@ test: plugins $(CONTROL_PLANE) ## Run all tests, those against a control plane i
 	cluster() {
 		if [[ -n "$${OPERON_TEST_KUBECONFIG:-}" ]]; then
 			$(ask_before_writing)
-			cargo test -p operon --test cluster
+			cargo test --workspace --test cluster
 			return
 		fi
 		local dir="$$(mktemp -d)"
 		trap '$(BIN)/devcluster down --dir "'"$$dir"'" && rm -rf "'"$$dir"'"' EXIT
 		$(BIN)/devcluster up --dir "$$dir" --detach
-		OPERON_TEST_KUBECONFIG="$$dir/kubeconfig" cargo test -p operon --test cluster
+		OPERON_TEST_KUBECONFIG="$$dir/kubeconfig" cargo test --workspace --test cluster
 	}
 	suite "against a control plane" cluster
 	printf '\nAll tests passed:\n%s' "$$summary"

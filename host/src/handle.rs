@@ -139,7 +139,8 @@ impl Handler {
             }
             Decision::Call(cause) => self.call(&case, cause).await,
             Decision::Note => {
-                let noted = self.record(&case, case.new_record(Recorded::Done)).await;
+                let hold = watch.on.contains(&Cause::Deleted) || self.holds(&case);
+                let noted = self.record(&case, hold, case.new_record(Recorded::Done)).await;
                 self.ended(&case, "noted", noted.map(|()| None)).await
             }
             Decision::Release => {
@@ -244,7 +245,8 @@ impl Handler {
         let status = self.status(case, &plan).await?;
         if failure.next == Next::Reject {
             let deleting = cause == Cause::Deleted;
-            self.record(case, Record { status, deleting, ..case.new_record(Recorded::Rejected) }).await?;
+            let record = Record { status, deleting, ..case.new_record(Recorded::Rejected) };
+            self.record(case, self.holds(case), record).await?;
         }
         self.notices(case, &failure.notices).await;
         Ok(())
@@ -269,8 +271,8 @@ impl Handler {
         }
     }
 
-    async fn record(&self, case: &Case<'_>, record: Record) -> Result<(), Trouble> {
-        Ok(self.writer.record(&case.handled, &case.head, self.holds(case), &record).await?)
+    async fn record(&self, case: &Case<'_>, hold: bool, record: Record) -> Result<(), Trouble> {
+        Ok(self.writer.record(&case.handled, &case.head, hold, &record).await?)
     }
 
     /// Only children that no owner reference covers are ours to remove; no plugin is asked.

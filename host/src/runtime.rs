@@ -38,7 +38,7 @@ pub fn run(config: &Path, login: &Login) -> anyhow::Result<()> {
     let ended = runtime.block_on(async {
         let client = login.client().await?;
         let stop = stop_on_signal()?;
-        Host::new(&config, client)?.run(stop).await;
+        Host::new(&config, client)?.run(stop).await?;
         tracing::info!("ended");
         Ok(())
     });
@@ -127,7 +127,7 @@ impl Host {
         }
     }
 
-    async fn run(self, stop: CancellationToken) {
+    async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut background = JoinSet::new();
         for watch in self.watches {
             background.spawn(watch.run());
@@ -139,8 +139,12 @@ impl Host {
         for lane in self.lanes {
             lanes.spawn(lane.run(stop.clone()));
         }
-        while lanes.join_next().await.is_some() {}
+        // A lane that fails would be missed by nobody: better to end, and to be started anew.
+        while let Some(ended) = lanes.join_next().await {
+            ended.context("a plugin's lane failed")?;
+        }
         // Dropping the set ends the watches and loaders, which hold nothing that has to be finished.
+        Ok(())
     }
 }
 

@@ -62,7 +62,8 @@ pub enum Decision {
     Nothing,
     /// Call the plugin.
     Call(Cause),
-    /// The plugin is not called for new objects but for later changes: record the object, so that those can be told.
+    /// The plugin is not called for new objects but for what comes later: record the object, so that this can be told, and hold it
+    /// where its deletion is wanted.
     Note,
     /// It is being deleted and the plugin is not called for that: see to its children and take our finalizer away.
     Release,
@@ -90,7 +91,7 @@ pub fn decide(situation: &Situation) -> Decision {
     let Some(record) = record else {
         return if wants(Cause::Created) {
             Decision::Call(Cause::Created)
-        } else if wants(Cause::Updated) || wants(Cause::PluginChanged) {
+        } else if [Cause::Updated, Cause::Deleted, Cause::PluginChanged].into_iter().any(wants) {
             Decision::Note
         } else if hints.resumed && wants(Cause::Resumed) {
             Decision::Call(Cause::Resumed)
@@ -101,8 +102,11 @@ pub fn decide(situation: &Situation) -> Decision {
     if rejected_as_it_is {
         return Decision::Nothing;
     }
+    let changed = record.essence_digest != essence.digest;
     let because = [
-        (Cause::Updated, record.essence_digest != essence.digest && wants(Cause::Updated)),
+        // Nothing of a rejected object has been handled: mended, it is new where changes are not wanted.
+        (Cause::Created, changed && rejected.is_some() && !wants(Cause::Updated)),
+        (Cause::Updated, changed && wants(Cause::Updated)),
         (Cause::ChildChanged, hints.child_changed),
         (Cause::Requeued, hints.requeued),
         // A rejected object waits for another plugin or other settings, whatever `on` says.
@@ -209,7 +213,7 @@ mod tests {
         assert_eq!(new(&[Cause::Created]), Decision::Call(Cause::Created));
         assert_eq!(new(&[Cause::Updated]), Decision::Note);
         assert_eq!(new(&[Cause::PluginChanged]), Decision::Note);
-        assert_eq!(new(&[Cause::Deleted]), Decision::Nothing);
+        assert_eq!(new(&[Cause::Deleted]), Decision::Note);
     }
 
     #[test]
@@ -240,8 +244,9 @@ mod tests {
         let case = |record| Case { record, hints: ALL_HINTS, ..Case::default() };
         assert_eq!(case(rejected("a", "p")).decide(), Decision::Nothing);
         assert_eq!(case(rejected("b", "p")).decide(), Decision::Call(Cause::Updated));
-        let quiet = Case { record: rejected("a", "q"), on: vec![Cause::Created], ..Case::default() };
-        assert_eq!(quiet.decide(), Decision::Call(Cause::PluginChanged));
+        let quiet = |record| Case { record, on: vec![Cause::Created], ..Case::default() }.decide();
+        assert_eq!(quiet(rejected("a", "q")), Decision::Call(Cause::PluginChanged));
+        assert_eq!(quiet(rejected("b", "p")), Decision::Call(Cause::Created), "mended, it is new");
     }
 
     #[test]

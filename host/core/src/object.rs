@@ -31,7 +31,7 @@ impl fmt::Display for ObjectKey {
 ///
 /// Kubernetes declares it comparable for all its own resources (KEP-5504). Zero stands for one that is no number: it is
 /// neither older nor newer than any other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceVersion(pub u64);
 
 impl ResourceVersion {

@@ -93,6 +93,10 @@ impl Writer {
             return Err(ApplyError::Unavailable { message, retry_after: None });
         };
         self.check_claim(handled, child, &live)?;
+        if live.deleting {
+            let message = format!("{}: it is being deleted", child.place);
+            return Err(ApplyError::Unavailable { message, retry_after: None });
+        }
         Ok(self.write_child(handled, child, Some(&live)).await)
     }
 
@@ -163,8 +167,11 @@ impl Writer {
         }
     }
 
-    /// The API server answers a delete with the object where it can't go at once, and for custom resources also where it went.
+    /// The API server answers a delete with the object where it can't go at once (finalizers, a Pod's time to end), and for custom
+    /// resources also where it went.
     fn is_kept(object: &Object) -> bool {
-        object.deleting && !object.head().finalizers.is_empty()
+        let tree = object.tree();
+        let seconds = tree.pointer("/metadata/deletionGracePeriodSeconds").and_then(serde_json::Value::as_u64);
+        object.deleting && (!object.head().finalizers.is_empty() || seconds.is_some_and(|seconds| seconds > 0))
     }
 }

@@ -74,6 +74,13 @@ impl Handled {
             self.store.wrote(object);
         }
     }
+
+    /// Takes the API server's answer to a plugin's own patch of it, which is a change like anybody else's.
+    fn patched(&self, wire: &Wire) {
+        if let Ok(object) = wire.decode(&self.kind) {
+            self.store.patched(object);
+        }
+    }
 }
 
 impl Writer {

@@ -22,7 +22,7 @@ impl Writer {
             let itself = write.kind.resource == handled.kind.resource && write.key == handled.object.key;
             tracing::debug!(plugin = %self.plugin.plugin, object = %handled.object.key, "sending {}", write.place);
             match self.send(handled, write).await {
-                Ok(Some(wire)) if itself => handled.wrote(&wire),
+                Ok(Some(wire)) if itself => handled.patched(&wire),
                 Ok(_) => {}
                 Err(kube::Error::Api(status)) if status.code == 404 && write.ignore_missing => {}
                 Err(error) => {

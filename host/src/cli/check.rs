@@ -26,7 +26,9 @@ pub fn check(file: &Path) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(mistakes) => {
-            mistakes.iter().for_each(|mistake| eprintln!("{mistake}"));
+            for mistake in mistakes {
+                eprintln!("{mistake}");
+            }
             ExitCode::FAILURE
         }
         Err(error) => {

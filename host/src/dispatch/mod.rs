@@ -6,7 +6,7 @@
 
 mod queue;
 
-use std::{future::poll_fn, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::poll_fn, sync::Arc, time::Duration};
 
 use operon_core::{decide::Hints, object::ObjectKey};
 use queue::{Next, Queue, Urgency};
@@ -31,7 +31,10 @@ pub type Key = (usize, ObjectKey);
 const BACKOFF: Duration = Duration::from_secs(1);
 /// What waits for a person is tried less often.
 const SLOW_BACKOFF: Duration = Duration::from_secs(5);
-/// No delay is longer.
+/// What a plugin may ask for: less would be a loop without end, more the timers can't hold.
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_hours(24 * 365);
+/// No delay of ours is longer.
 const BACKOFF_LIMIT: Duration = Duration::from_mins(5);
 
 /// What a lane hears of the stores.
@@ -72,8 +75,10 @@ impl Lane {
 
     /// Runs until `stop`, then until what is in flight has ended.
     pub async fn run(mut self, stop: CancellationToken) {
-        let mut queue = Queue::new();
+        let mut queue: Queue<Key> = Queue::new();
         let mut running = JoinSet::new();
+        // What each task works on, also where it panics.
+        let mut tasks = HashMap::new();
         // Without knowing the children that are there, none can be pruned, and each would be taken for somebody else's.
         let children = self.handler.clone();
         let mut children_known = Box::pin(async move {
@@ -89,22 +94,27 @@ impl Lane {
                     && let Some((key, hints, attempt)) = queue.pop()
                 {
                     let (handler, plugin) = (self.handler.clone(), plugin.clone());
-                    running.spawn(async move {
-                        let outcome = handler.handle(&plugin, &key, hints, attempt).await;
-                        (key, hints, attempt, outcome)
-                    });
+                    let of_task = (key.clone(), hints, attempt);
+                    let task = running.spawn(async move { handler.handle(&plugin, &key, hints, attempt).await });
+                    tasks.insert(task.id(), of_task);
                 }
             }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(done) = running.join_next() => match done {
-                    Ok((key, hints, attempt, outcome)) => {
+                Some(done) = running.join_next_with_id() => {
+                    let (task, outcome) = match done {
+                        Ok((task, outcome)) => (task, outcome),
+                        Err(panicked) => {
+                            tracing::error!(plugin = %self.handler.writer.plugin.plugin, "handling an event: {panicked}");
+                            (panicked.id(), Outcome::Retry { after: None, slow: true })
+                        }
+                    };
+                    if let Some((key, hints, attempt)) = tasks.remove(&task) {
                         let next = next(&outcome, attempt, queue.has_timer(&key));
                         queue.done(&key, hints, next);
                     }
-                    Err(panicked) => tracing::error!(plugin = %self.handler.writer.plugin.plugin, "an event was lost: {panicked}"),
-                },
+                }
                 Some(signal) = self.signals.recv() => self.hear(&mut queue, signal),
                 () = &mut children_known, if !ready => ready = true,
                 Ok(()) = self.plugin.changed() => self.sweep(&mut queue),
@@ -141,15 +151,16 @@ impl Lane {
 
 /// When an object is next due.
 fn next(outcome: &Outcome, attempt: u32, has_timer: bool) -> Next {
+    let within = |after: Duration| after.clamp(SHORTEST, LONGEST);
     match *outcome {
         Outcome::Done { requeue_after: None } => Next::Rest,
-        Outcome::Done { requeue_after: Some(after) } => Next::Requeue(after),
+        Outcome::Done { requeue_after: Some(after) } => Next::Requeue(within(after)),
         // After a start it is not known how much of the interval is over.
         Outcome::Nothing { requeue_after: Some(interval) } if !has_timer => {
-            Next::Requeue(interval.mul_f64(rand::random()))
+            Next::Requeue(within(within(interval).mul_f64(rand::random())))
         }
         Outcome::Nothing { .. } => Next::Keep,
-        Outcome::Retry { after: Some(after), .. } => Next::Retry(after),
+        Outcome::Retry { after: Some(after), .. } => Next::Retry(within(after)),
         Outcome::Retry { after: None, slow } => Next::Retry(
             backoff(if slow { SLOW_BACKOFF } else { BACKOFF }, attempt).mul_f64(0.75 + rand::random::<f64>() / 2.0),
         ),
@@ -184,8 +195,15 @@ mod tests {
 
     #[test]
     fn a_plugins_own_word_on_the_delay_is_taken() {
-        let outcome = Outcome::Retry { after: Some(Duration::from_millis(7)), slow: false };
-        assert_eq!(next(&outcome, 5, false), Next::Retry(Duration::from_millis(7)));
+        let outcome = Outcome::Retry { after: Some(Duration::from_millis(700)), slow: false };
+        assert_eq!(next(&outcome, 5, false), Next::Retry(Duration::from_millis(700)));
+    }
+
+    #[test]
+    fn an_interval_that_no_timer_can_hold_or_that_is_none_is_brought_into_bounds() {
+        let requeue = |after| next(&Outcome::Done { requeue_after: Some(after) }, 0, false);
+        assert_eq!(requeue(Duration::from_millis(u64::MAX)), Next::Requeue(LONGEST));
+        assert_eq!(requeue(Duration::ZERO), Next::Requeue(SHORTEST));
     }
 
     #[test]

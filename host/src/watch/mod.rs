@@ -52,6 +52,8 @@ impl Watch {
             self.follow(&kind).await;
             tracing::warn!(resource = %self.store.resource, "the resource is no longer served");
             self.store.clear(&self.scope);
+            // Discovery and the watch may disagree for a while, as when a CRD is being deleted.
+            tokio::time::sleep(NOT_SERVED).await;
         }
     }
 
@@ -87,7 +89,11 @@ impl Watch {
         if let Some(selector) = &self.label_selector {
             config = config.labels(selector);
         }
-        let events = watcher(api(&self.client, kind, scope.0.as_deref()), config).default_backoff();
+        let namespace = scope.0.as_deref().filter(|_| kind.namespaced);
+        if scope.0.is_some() && namespace.is_none() {
+            tracing::warn!(resource = %store.resource, "the resource is cluster-scoped: `namespaces` selects none of its objects");
+        }
+        let events = watcher(api(&self.client, kind, namespace), config).default_backoff();
         pin_mut!(events);
         while let Some(event) = events.next().await {
             match event {

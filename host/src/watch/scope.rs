@@ -23,9 +23,9 @@ impl Scope {
         if scopes.contains(&all) { BTreeSet::from([all]) } else { scopes }
     }
 
-    /// Does this watch show what is there?
+    /// Does this watch show what is there? What is cluster-scoped, every watch of its resource shows.
     pub(super) fn covers(&self, key: &ObjectKey) -> bool {
-        self.0.is_none() || self.0 == key.namespace
+        self.0.is_none() || key.namespace.is_none() || self.0 == key.namespace
     }
 }
 

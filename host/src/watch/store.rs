@@ -1,8 +1,9 @@
 //! What the host knows of a resource: its objects as they were seen last, and who wants to hear of changes.
 //!
 //! Two things feed it, and each may be ahead of the other: the watches, and the answers to the host's own writes. So a
-//! write is visible to the next decision at once, without a wait for the watch to bring it back, and what a watch brings of such
-//! a write is no change any more. Versions are ordered by their resourceVersion.
+//! write is visible to the next decision at once, without a wait for the watch to bring it back, and when a watch shows the
+//! very version that a write made, that is no change. What somebody else changed just before it is one, though the store has the
+//! newer version already. Versions are ordered by their resourceVersion.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -49,6 +50,8 @@ struct State {
     children: HashMap<Box<str>, BTreeSet<ObjectKey>>,
     /// For each watch the newest version that it has shown, and, during a list, the keys not yet shown.
     watches: HashMap<Scope, Progress>,
+    /// Versions that our own writes made and no watch has shown yet.
+    own: HashSet<ResourceVersion>,
     listeners: Vec<Listener>,
 }
 
@@ -129,9 +132,11 @@ impl Store {
         let all = self.write(|state| {
             let progress = state.watches.entry(scope.clone()).or_default();
             progress.listed = true;
-            for key in progress.listing.take().unwrap_or_default() {
+            let (newest, not_shown) = (progress.newest, progress.listing.take().unwrap_or_default());
+            for key in not_shown {
                 state.remove(&key);
             }
+            state.own.retain(|version| !newest.at_least(*version));
             state.watches.values().all(|progress| progress.listed)
         });
         if all {
@@ -148,17 +153,21 @@ impl Store {
     /// A watch shows an object.
     pub fn shown(&self, scope: &Scope, object: Object) {
         self.write(|state| {
+            let own = state.own.remove(&object.resource_version);
             let progress = state.watches.entry(scope.clone()).or_default();
             progress.newest = progress.newest.max(object.resource_version);
-            if let Some(listing) = &mut progress.listing {
-                listing.remove(&object.key);
+            let (initial, listing) = (!progress.listed, progress.listing.is_some());
+            if let Some(keys) = &mut progress.listing {
+                keys.remove(&object.key);
             }
-            let initial = !progress.listed;
             let known = state.objects.get(&object.key).filter(|known| known.uid == object.uid);
-            // Of our own writes the store knows already, and of what came before them.
-            if !known.is_some_and(|known| known.resource_version.at_least(object.resource_version)) {
-                let key = object.key.clone();
-                let owner = state.insert_quietly(object);
+            let known = known.map(|known| known.resource_version);
+            let newer = !known.is_some_and(|known| known.at_least(object.resource_version));
+            // A list shows the last version only: what came before a write of ours is hidden in it.
+            let news = if own { listing } else { newer || known != Some(object.resource_version) };
+            let key = object.key.clone();
+            let owner = if newer { state.insert(object) } else { owner_of(&object) };
+            if news {
                 state.tell(&Change { key, owner, initial });
             }
         });
@@ -184,9 +193,17 @@ impl Store {
             let mut watches = state.watches.iter().filter(|(scope, _)| scope.covers(&object.key));
             let Some((_, progress)) = watches.next() else { return };
             if !progress.newest.at_least(version) {
-                state.insert_quietly(object);
+                state.own.insert(version);
+                state.insert(object);
             }
         });
+    }
+
+    /// The API server answered a patch of a plugin: a change that others have to hear of, the plugin itself as well.
+    pub fn patched(&self, object: Object) {
+        let key = object.key.clone();
+        self.wrote(object);
+        self.write(|state| state.tell(&Change { key, owner: None, initial: false }));
     }
 
     /// The API server answered a delete of ours: the object of this uid is gone.
@@ -209,7 +226,7 @@ impl Store {
 
 impl State {
     /// Returns its owner.
-    fn insert_quietly(&mut self, object: Object) -> Option<Box<str>> {
+    fn insert(&mut self, object: Object) -> Option<Box<str>> {
         let owner = owner_of(&object);
         if let Some(former) = self.objects.get(&object.key).cloned() {
             self.forget(&former);
@@ -330,11 +347,24 @@ mod tests {
         store.wrote(object("a", "1", 5, None));
         assert_eq!(version(&store, "a"), Some(5));
         heard(&mut changes);
-        store.shown(&ALL, object("a", "1", 3, None));
         store.shown(&ALL, object("a", "1", 5, None));
         assert_eq!((version(&store, "a"), heard(&mut changes).len()), (Some(5), 0));
         store.shown(&ALL, object("a", "1", 6, None));
         assert_eq!(heard(&mut changes), ["a"]);
+    }
+
+    #[test]
+    fn what_somebody_changed_just_before_an_own_write_is_told_though_the_write_is_newer() {
+        let (store, mut changes) = store();
+        store.shown(&ALL, object("a", "1", 1, None));
+        store.wrote(object("a", "1", 5, None));
+        heard(&mut changes);
+        store.shown(&ALL, object("a", "1", 3, None));
+        assert_eq!((version(&store, "a"), heard(&mut changes)), (Some(5), vec!["a".to_owned()]));
+        store.list_begins(&ALL);
+        store.shown(&ALL, object("a", "1", 5, None));
+        assert_eq!(heard(&mut changes), ["a"], "a list hides what came before");
+        store.list_ends(&ALL);
     }
 
     #[test]
