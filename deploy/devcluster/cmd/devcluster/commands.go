@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -33,6 +34,11 @@ Usage:
       --until-stdin-closes  end when standard input ends, that is with the process that holds the other end
   devcluster down --dir D
       Stop the control plane that lives in D, and return when it is gone. Nothing running is a success.
+  devcluster restart COMPONENT --dir D [--down-for 3s]
+      Kill a component of the control plane that lives in D, as a crash does, and start it again with the same arguments and
+      ports. Return when the API server is ready again; what it had stored is still there.
+      COMPONENT             one of `+strings.Join(cluster.ComponentNames, ", ")+`
+      --down-for DURATION   wait this long before starting it again (default: not at all)
   devcluster etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kubectl ...
       Be that program.
 `)
@@ -87,6 +93,25 @@ func down(args []string) int {
 		return code
 	}
 	return report(cluster.Down(*dir, os.Stdout))
+}
+
+func restart(args []string) int {
+	var component string
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		component, args = args[0], args[1:]
+	}
+	flags := newFlagSet("restart")
+	dir := flags.String("dir", "", "")
+	downFor := flags.Duration("down-for", 0, "")
+	if code, ok := parse(flags, args, dir); !ok {
+		return code
+	}
+	if !slices.Contains(cluster.ComponentNames, component) {
+		return misuse(fmt.Sprintf("restart: %q is not one of %s", component, strings.Join(cluster.ComponentNames, ", ")))
+	}
+	ctx, cancel := contextUntilSignal()
+	defer cancel()
+	return report(cluster.Restart(ctx, *dir, component, *downFor, os.Stdout))
 }
 
 // contextUntilSignal ends with the first signal that asks this process to end. A second one then ends it the hard way,

@@ -1,7 +1,8 @@
 // Command devcluster is a Kubernetes control plane in one file.
 //
 // It is etcd, kube-apiserver, kube-controller-manager, kube-scheduler or kubectl when it is called by one of these names,
-// or with one of them as its first argument. Otherwise it is the supervisor that starts them: devcluster up and down.
+// or with one of them as its first argument. Otherwise it is the supervisor that starts them: devcluster up, down and
+// restart.
 package main
 
 import (
@@ -28,6 +29,8 @@ func main() {
 		os.Exit(up(args))
 	case "down":
 		os.Exit(down(args))
+	case "restart":
+		os.Exit(restart(args))
 	case "help", "-h", "--help":
 		usage(os.Stdout)
 	default:

@@ -14,7 +14,8 @@ const (
 	kwok              = "kwok"
 )
 
-var componentNames = []string{etcd, apiServer, controllerManager, scheduler, kwok}
+// ComponentNames are all components that a cluster may have.
+var ComponentNames = []string{etcd, apiServer, controllerManager, scheduler, kwok}
 
 // component is one program of the control plane: what it takes to start it, and to start it again.
 type component struct {

@@ -16,6 +16,7 @@ const (
 	kubeconfigFile = "kubeconfig"
 	auditLog       = "audit.log"
 	detachedLog    = "devcluster.log" // what a detached supervisor prints
+	controlSocket  = "control"        // where a supervisor takes orders
 
 	etcdData  = "etcd"
 	configDir = "config" // is also the components' home, so that they find no settings of the user's
@@ -49,8 +50,8 @@ func (l layout) path(name string) string { return filepath.Join(l.dir, name) }
 
 // volatile are the names that a new start in the same folder begins by removing.
 func volatile() []string {
-	names := []string{pidFile, kubeconfigFile, auditLog, etcdData, configDir}
-	for _, c := range componentNames {
+	names := []string{pidFile, kubeconfigFile, auditLog, controlSocket, etcdData, configDir}
+	for _, c := range ComponentNames {
 		names = append(names, logFile(c))
 	}
 	return names

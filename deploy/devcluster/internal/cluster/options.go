@@ -3,7 +3,8 @@
 // The way of a cluster, and where to find it:
 //
 //	options.go      what a user may ask for
-//	up.go, down.go  the two commands; detach.go is up in the background
+//	up.go, down.go, restart.go
+//	                the commands; detach.go is up in the background
 //	layout.go       the folder that a cluster lives in; lock.go says whose it is
 //	ports.go, pki.go, kubeconfig.go, config.go
 //	                what is decided or written before the first component starts

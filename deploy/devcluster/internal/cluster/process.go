@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -19,6 +20,7 @@ type process struct {
 	handle *os.Process
 	done   chan struct{} // closed when it has exited and state is set
 	state  string        // how it exited
+	killed atomic.Bool   // on purpose, to be started again: its end is no accident
 }
 
 // start runs the component in the folder, with its output appended to its log there.

@@ -40,6 +40,36 @@ func await(ctx context.Context, c condition) error {
 	}
 }
 
+// awaitAll awaits one after the other.
+func awaitAll(ctx context.Context, conditions []condition) error {
+	for _, condition := range conditions {
+		if err := await(ctx, condition); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// etcdServes is met when etcd says so itself. The API server's word may be older than etcd's end.
+func etcdServes(address string) condition {
+	client := &http.Client{Timeout: 5 * time.Second}
+	return condition{"etcd to serve", func(ctx context.Context) error {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/health", nil)
+		if err != nil {
+			return err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("etcd answers %d", response.StatusCode)
+		}
+		return nil
+	}}
+}
+
 // apiServerReady is met when the API server says so: its storage answers, and the built-in roles are in place.
 func apiServerReady(a *api) condition {
 	return condition{"the API server to be ready", func(ctx context.Context) error {

@@ -82,9 +82,17 @@ func run(parent context.Context, l layout, options Options, ready func() error) 
 
 	boot, cancel := context.WithTimeoutCause(ctx, bootTimeout, fmt.Errorf("not ready after %s, see the logs in %s", bootTimeout, l.dir))
 	defer cancel()
-	if err := s.boot(boot, c, newAPI(address, keys.caCert, users.admin), options); err != nil {
+	a := newAPI(address, keys.caCert, users.admin)
+	if err := s.boot(boot, c, a, options); err != nil {
 		return err
 	}
+	end, err := l.takeOrders(ctx, func(ctx context.Context, o order) error {
+		return s.restart(ctx, o.Restart, o.DownFor, etcdServes(hostPort(p.etcd)), apiServerReady(a))
+	})
+	if err != nil {
+		return err
+	}
+	defer end()
 	if err := l.write(kubeconfigFile, kubeconfig(address, keys.caCert, users.admin)); err != nil {
 		return err
 	}
