@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use operon_core::{
+    config::{Namespace, PluginName},
+    resource::ResourceName,
+};
 
 use crate::cluster::login::Login;
 
@@ -33,6 +37,33 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Show which objects a plugin holds by its finalizer and its record, and take both away: to uninstall it, or free an object
+    Release(Release),
+}
+
+/// Which objects of which plugin are released.
+#[derive(Debug, clap::Args)]
+pub struct Release {
+    /// Name of the plugin; it need not be in the config any more
+    pub plugin: PluginName,
+    /// Config file of the host (YAML; see README.md)
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Remove them without asking; otherwise they are shown, and removed after a `yes` from the terminal
+    #[arg(long)]
+    pub yes: bool,
+    /// Only objects in this namespace [default: all of them]
+    #[arg(long)]
+    pub namespace: Option<Namespace>,
+    /// Only objects of this name
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Only objects of this resource, as in samples.v1.nuvolaris.org [default: all that the API server has]
+    #[arg(long, value_name = "plural.version.group")]
+    pub resource: Option<ResourceName>,
+    /// As who.
+    #[command(flatten)]
+    pub login: Login,
 }
 
 #[cfg(test)]

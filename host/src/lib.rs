@@ -16,6 +16,7 @@ pub mod apply;
 pub mod args;
 pub mod cli;
 pub mod cluster;
+mod delay;
 pub mod dispatch;
 pub mod events;
 pub mod handle;

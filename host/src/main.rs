@@ -12,6 +12,7 @@ fn main() -> ExitCode {
     let Args { command } = Args::parse();
     match command {
         Command::Check { config } => cli::check::check(&config),
+        Command::Release(args) => cli::release::release(&args),
         Command::Run { config, login } => {
             telemetry::start();
             match runtime::run(&config, &login) {

@@ -3,7 +3,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -16,8 +17,9 @@ use operon_core::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::watch,
+    sync::{Semaphore, watch},
     task::JoinSet,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -25,11 +27,14 @@ use crate::{
     apply::Writer,
     cluster::{discovery::Discovery, login::Login, reads::Reads},
     dispatch::Lane,
-    events::Events,
+    events::{Events, Publisher},
     handle::{Handler, Watched},
     plugin::{loader::Loader, sandbox::Sandbox},
     watch::{Scope, Store, Watch},
 };
+
+/// At the end, Events that wait are written for no longer than this.
+const LAST_EVENTS: Duration = Duration::from_secs(2);
 
 /// Runs the host until SIGTERM or SIGINT, then until what is in flight has ended.
 pub fn run(config: &Path, login: &Login) -> anyhow::Result<()> {
@@ -70,18 +75,20 @@ struct Host {
     watches: Vec<Watch>,
     client: Client,
     events: Events,
+    publisher: Publisher,
 }
 
 impl Host {
     fn new(config: &HostConfig, client: Client) -> anyhow::Result<Self> {
         let sandbox = Arc::new(Sandbox::new().context("starting the WebAssembly engine")?);
-        let events = Events::new(client.clone(), config.host.as_str());
+        let (events, publisher) = Events::new(client.clone(), config.host.as_str());
         let discovery = Discovery::new(client.clone());
         let stores = Stores::of(config);
         let mut host = Self {
             watches: stores.watches(&client, &discovery),
             client,
             events,
+            publisher,
             lanes: Vec::new(),
             loaders: Vec::new(),
         };
@@ -111,7 +118,10 @@ impl Host {
     ) -> Handler {
         let watches = plugin.watch.iter().filter_map(|watch| {
             let (store, _) = stores.objects.get(&watch.resource)?;
-            Some(Watched { config: watch.clone(), store: store.clone() })
+            let namespaces =
+                watch.namespace_selector.as_ref().and_then(|_| stores.objects.get(&ResourceName::namespaces()));
+            let namespaces = namespaces.map(|(store, _)| store.clone());
+            Some(Watched { config: watch.clone(), store: store.clone(), namespaces })
         });
         let children = plugin.owns.iter().filter_map(|resource| {
             let children = stores.children.get(resource)?;
@@ -120,14 +130,22 @@ impl Host {
         Handler {
             settings: canonical(&plugin.settings.clone().into()),
             watches: watches.collect(),
-            writer: Writer { client: self.client.clone(), plugin: identity, children: children.collect() },
+            writer: Writer {
+                client: self.client.clone(),
+                plugin: identity,
+                children: children.collect(),
+                dry_run: false,
+            },
             discovery: discovery.clone(),
             events: self.events.clone(),
             config: plugin.clone(),
+            guard: Mutex::default(),
+            unobserved: Mutex::default(),
         }
     }
 
     async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let publisher = tokio::spawn(self.publisher.run());
         let mut background = JoinSet::new();
         for watch in self.watches {
             background.spawn(watch.run());
@@ -143,7 +161,12 @@ impl Host {
         while let Some(ended) = lanes.join_next().await {
             ended.context("a plugin's lane failed")?;
         }
-        // Dropping the set ends the watches and loaders, which hold nothing that has to be finished.
+        // The watches and loaders hold nothing that has to be finished. What is left to tell is told by then.
+        background.shutdown().await;
+        drop(self.events);
+        if timeout(LAST_EVENTS, publisher).await.is_err() {
+            tracing::warn!("Events that still waited are not written");
+        }
         Ok(())
     }
 }
@@ -163,10 +186,14 @@ struct Children {
 
 impl Stores {
     fn of(config: &HostConfig) -> Self {
+        let namespaces = ResourceName::namespaces();
         let mut objects: BTreeMap<&ResourceName, BTreeSet<Scope>> = BTreeMap::new();
         let mut children: BTreeMap<&ResourceName, (BTreeSet<Scope>, Vec<String>)> = BTreeMap::new();
         for plugin in &config.plugins {
             for watch in &plugin.watch {
+                if watch.namespace_selector.is_some() {
+                    objects.entry(&namespaces).or_default().extend(Scope::each(None));
+                }
                 objects.entry(&watch.resource).or_default().extend(Scope::each(watch.namespaces.as_ref()));
             }
             for resource in &plugin.owns {
@@ -195,12 +222,14 @@ impl Stores {
     }
 
     fn watches(&self, client: &Client, discovery: &Discovery) -> Vec<Watch> {
+        let lists = Arc::new(Semaphore::new(1));
         let watch = |store: &Arc<Store>, scope: &Scope, label_selector| Watch {
             client: client.clone(),
             discovery: discovery.clone(),
             store: store.clone(),
             scope: scope.clone(),
             label_selector,
+            lists: lists.clone(),
         };
         let objects = self.objects.values();
         let objects = objects.flat_map(|(store, scopes)| scopes.iter().map(move |scope| watch(store, scope, None)));

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     cause::Cause,
+    digest::Digest,
     essence::Essence,
     record::{HandledBy, Outcome, Record},
 };
@@ -36,6 +37,7 @@ impl Hints {
 
 /// All that a decision rests on.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Situation<'a> {
     /// The object is being deleted.
     pub deleting: bool,
@@ -43,6 +45,10 @@ pub struct Situation<'a> {
     pub finalizer: bool,
     /// Its namespace and labels are those that the config asks for.
     pub selected: bool,
+    /// A person has stopped all calls for it.
+    pub paused: bool,
+    /// Its children look otherwise than recorded. After a start only: before, a change of one is a hint.
+    pub children_differ: bool,
     /// Its essence.
     pub essence: &'a Essence,
     /// What this plugin handled of it.
@@ -55,11 +61,36 @@ pub struct Situation<'a> {
     pub hints: Hints,
 }
 
+/// What a call is about. One that failed is repeated before its time only where this has become another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    essence: Digest,
+    rest: Digest,
+}
+
+impl Subject {
+    /// Of this object, handled by this plugin.
+    pub fn of(uid: &str, situation: &Situation) -> Self {
+        let Situation { deleting, selected, essence, by, .. } = situation;
+        let HandledBy { plugin, settings } = by;
+        let rest = Digest::of(format!("{uid} {deleting} {selected} {plugin} {settings}"));
+        Self { essence: essence.digest.clone(), rest }
+    }
+
+    /// The same with another essence: what the call itself made of the object.
+    #[must_use]
+    pub fn with_essence(self, essence: Digest) -> Self {
+        Self { essence, ..self }
+    }
+}
+
 /// What there is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// Nothing.
     Nothing,
+    /// Nothing as long as it is paused.
+    Pause,
     /// Call the plugin.
     Call(Cause),
     /// The plugin is not called for new objects but for what comes later: record the object, so that this can be told, and hold it
@@ -71,11 +102,15 @@ pub enum Decision {
 
 /// Decides; the causes in the order in which they win over each other.
 pub fn decide(situation: &Situation) -> Decision {
-    let Situation { deleting, finalizer, selected, essence, record, by, on, hints } = *situation;
+    let Situation { deleting, finalizer, selected, paused, children_differ, essence, record, by, on, hints } =
+        *situation;
     let wants = |cause| on.contains(&cause);
     let rejected = record.filter(|r| r.outcome == Outcome::Rejected);
     let rejected_as_it_is = rejected.is_some_and(|r| r.essence_digest == essence.digest && r.is_by(by));
 
+    if paused {
+        return Decision::Pause;
+    }
     if deleting {
         return match (finalizer, wants(Cause::Deleted)) {
             (false, _) => Decision::Nothing,
@@ -107,7 +142,7 @@ pub fn decide(situation: &Situation) -> Decision {
         // Nothing of a rejected object has been handled: mended, it is new where changes are not wanted.
         (Cause::Created, changed && rejected.is_some() && !wants(Cause::Updated)),
         (Cause::Updated, changed && wants(Cause::Updated)),
-        (Cause::ChildChanged, hints.child_changed),
+        (Cause::ChildChanged, hints.child_changed || hints.resumed && children_differ),
         (Cause::Requeued, hints.requeued),
         // A rejected object waits for another plugin or other settings, whatever `on` says.
         (Cause::PluginChanged, !record.is_by(by) && (wants(Cause::PluginChanged) || rejected.is_some())),
@@ -136,10 +171,13 @@ mod tests {
     const ALL_HINTS: Hints = Hints { child_changed: true, requeued: true, resumed: true };
 
     /// A live, selected object with essence `a`, handled by plugin `p`, all hints set, all causes wanted.
+    #[expect(clippy::struct_excessive_bools, reason = "as in what it stands for")]
     struct Case {
         deleting: bool,
         finalizer: bool,
         selected: bool,
+        paused: bool,
+        children_differ: bool,
         essence: &'static str,
         record: Option<Record>,
         on: Vec<Cause>,
@@ -152,6 +190,8 @@ mod tests {
                 deleting: false,
                 finalizer: false,
                 selected: true,
+                paused: false,
+                children_differ: false,
                 essence: "a",
                 record: Some(record("a", "p", Outcome::Done)),
                 on: vec![Cause::Created, Cause::Updated, Cause::Deleted, Cause::PluginChanged, Cause::Resumed],
@@ -161,17 +201,23 @@ mod tests {
     }
 
     impl Case {
-        fn decide(self) -> Decision {
-            decide(&Situation {
+        fn with<T>(self, then: impl FnOnce(&Situation) -> T) -> T {
+            then(&Situation {
                 deleting: self.deleting,
                 finalizer: self.finalizer,
                 selected: self.selected,
+                paused: self.paused,
+                children_differ: self.children_differ,
                 essence: &essence(self.essence),
                 record: self.record.as_ref(),
                 by: &by("p"),
                 on: &self.on.into_iter().collect(),
                 hints: self.hints,
             })
+        }
+
+        fn decide(self) -> Decision {
+            self.with(decide)
         }
     }
 
@@ -236,6 +282,43 @@ mod tests {
     fn an_object_that_is_not_selected_calls_nobody() {
         let outside = Case { selected: false, record: None, hints: ALL_HINTS, ..Case::default() };
         assert_eq!(outside.decide(), Decision::Nothing);
+    }
+
+    #[test]
+    fn a_paused_object_calls_nobody_not_even_when_it_goes() {
+        let paused = |deleting| Case { paused: true, deleting, finalizer: true, hints: ALL_HINTS, ..Case::default() };
+        assert_eq!((paused(false).decide(), paused(true).decide()), (Decision::Pause, Decision::Pause));
+    }
+
+    #[test]
+    fn children_that_changed_while_no_host_ran_are_noticed_at_the_start() {
+        let case = |resumed, children_differ| {
+            let hints = Hints { resumed, ..Hints::default() };
+            Case { hints, children_differ, on: vec![Cause::Created], ..Case::default() }.decide()
+        };
+        assert_eq!(case(true, true), Decision::Call(Cause::ChildChanged));
+        assert_eq!((case(true, false), case(false, true)), (Decision::Nothing, Decision::Nothing));
+    }
+
+    #[test]
+    fn a_call_is_about_something_else_where_object_plugin_or_selection_changed_not_by_hints() {
+        let subject = |case: Case| case.with(|situation| Subject::of("u", situation));
+        let same =
+            subject(Case { hints: ALL_HINTS, children_differ: true, finalizer: true, record: None, ..Case::default() });
+        assert_eq!(same, subject(Case::default()));
+        assert_ne!(same, Case::default().with(|situation| Subject::of("v", situation)));
+        assert_ne!(same, same.clone().with_essence(Digest::of("b")));
+        assert_eq!(subject(Case { essence: "b", ..Case::default() }), same.clone().with_essence(Digest::of("b")));
+        for other in [
+            Case { deleting: true, ..Case::default() },
+            Case { selected: false, ..Case::default() },
+            Case { essence: "b", ..Case::default() },
+        ] {
+            assert_ne!(same, subject(other));
+        }
+        let swapped = |by: HandledBy| Case::default().with(|s| Subject::of("u", &Situation { by: &by, ..*s }));
+        assert_ne!(same, swapped(by("q")));
+        assert_ne!(same, swapped(HandledBy { settings: Digest::of("other"), ..by("p") }));
     }
 
     #[test]

@@ -6,15 +6,16 @@
 //! | --- | --- |
 //! | config | [`config`], [`resource`], [`quantity`] |
 //! | watch | [`object`]: an object as text, [`kind`]: what discovery knows |
-//! | dispatch | [`essence`]: what counts as a change, [`decide`]: what there is to do, [`cause`] |
+//! | dispatch | [`essence`], [`children`]: what counts as a change, [`decide`]: what there is to do, [`cause`] |
 //! | call | [`answer`]: what a plugin returns |
 //! | patch | [`manifest`], [`plan`]: from answer to writes, [`policy`]: may it, [`claim`]: is it ours |
-//! | record | [`record`]: what was handled, [`names`]: what the host writes where |
+//! | record | [`record`]: what was handled, [`names`]: what the host writes where, [`release`]: its end |
 //!
 //! [`json`] and [`digest`] serve them all.
 
 pub mod answer;
 pub mod cause;
+pub mod children;
 pub mod claim;
 pub mod config;
 pub mod decide;
@@ -30,6 +31,7 @@ pub mod plan;
 pub mod policy;
 pub mod quantity;
 pub mod record;
+pub mod release;
 pub mod resource;
 
 pub use malformed::Malformed;

@@ -15,6 +15,9 @@ pub const CREATED_FOR: &str = "operon.dev/created-for";
 /// Annotation that a person sets on an object to let a plugin take it over as a child; its value is the plugin's name.
 pub const ADOPT: &str = "operon.dev/adopt";
 
+/// Annotation that a person sets on an object to stop all calls for it; `false` is as good as none.
+pub const PAUSED: &str = "operon.dev/paused";
+
 /// A plugin of a host, and what it is called in the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PluginIdentity {

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{digest::Digest, essence::Essence};
+use crate::{children::Children, digest::Digest, essence::Essence};
 
 /// The version of the format that this host writes and reads.
 const VERSION: u32 = 1;
@@ -42,6 +42,9 @@ pub struct Record {
     pub status: Option<Digest>,
     /// How it ended.
     pub outcome: Outcome,
+    /// What the children looked like then.
+    #[serde(default, skip_serializing_if = "Children::is_empty")]
+    pub children: Children,
     /// The object was being deleted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleting: bool,
@@ -90,6 +93,7 @@ impl Record {
             settings: by.settings.clone(),
             status: None,
             outcome,
+            children: Children::default(),
             deleting: false,
             requeue_ms: None,
         }

@@ -23,6 +23,11 @@ pub struct ResourceName {
 }
 
 impl ResourceName {
+    /// `namespaces.v1.`
+    pub fn namespaces() -> Self {
+        Self { plural: "namespaces".into(), version: "v1".into(), group: String::new() }
+    }
+
     /// `samples`.
     pub fn plural(&self) -> &str {
         &self.plural

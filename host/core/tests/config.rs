@@ -76,13 +76,20 @@ fn an_alias_is_what_it_stands_for_and_its_mistakes_are_where_they_were_written()
 fn a_minimal_config_gets_the_defaults() {
     let config = parse(MINIMAL);
     assert_eq!(config.host.as_str(), "default");
-    let [PluginConfig { owns, settings, grants, limits, watch, .. }] = &config.plugins[..] else {
+    let [PluginConfig { owns, settings, grants, limits, watch, dry_run, suspend, .. }] = &config.plugins[..] else {
         panic!("{config:?}");
     };
+    assert!(!dry_run && !suspend);
     assert!(owns.is_empty() && settings.is_empty() && grants.is_empty());
     assert_eq!(
         *limits,
-        Limits { memory: Bytes(64 << 20), time: Millis(5_000), output: Bytes(4 << 20), concurrency: 16 }
+        Limits {
+            memory: Bytes(64 << 20),
+            time: Millis(5_000),
+            input: Bytes(8 << 20),
+            output: Bytes(4 << 20),
+            concurrency: 16
+        }
     );
     let causes = [Cause::Created, Cause::Updated, Cause::Deleted, Cause::PluginChanged];
     assert_eq!(watch[0].on, BTreeSet::from(causes));
@@ -100,13 +107,21 @@ fn a_full_config_is_read_field_by_field() {
     assert_eq!(watch.namespaces.as_ref().unwrap().len(), 2);
     assert!(!watch.label_selector.as_ref().unwrap().matches(&BTreeMap::new()));
     assert_eq!(watch.on, BTreeSet::from([Cause::Created, Cause::Resumed]));
+    assert!(plugin.dry_run && plugin.suspend);
+    assert_eq!(plugin.watch[1].namespace_selector.as_ref().unwrap().as_str(), "team=blue");
     let ignored: Vec<_> = watch.ignore.iter().map(JsonPointer::as_str).collect();
     assert_eq!(ignored, ["/metadata/annotations/example.com~1seen"]);
     assert!(plugin.owns.contains(&"services.v1.".parse().unwrap()));
     assert_eq!(plugin.grants[2].verbs, BTreeSet::from([Verb::Apply, Verb::Create, Verb::Patch, Verb::Delete]));
     assert_eq!(
         plugin.limits,
-        Limits { memory: Bytes(128 << 20), time: Millis(1_500), output: Bytes(65_536), concurrency: 4 }
+        Limits {
+            memory: Bytes(128 << 20),
+            time: Millis(1_500),
+            input: Bytes(1 << 20),
+            output: Bytes(65_536),
+            concurrency: 4
+        }
     );
 }
 

@@ -12,29 +12,44 @@ use operon_core::{
     plan::Child,
 };
 
-use super::{ApplyError, Handled, Part, To, Writer};
+use super::{ApplyError, Handled, Part, Writer};
 use crate::cluster::{Wire, api};
 
 /// In an apply this version means: only if nothing is there (tried on 1.36; `kubectl create` on top of an apply).
 const NOTHING_THERE: &str = "1";
 
+/// What became of children that are no longer wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// One was deleted, or told to go.
+    pub deleted: bool,
+    /// None of them is left.
+    pub gone: bool,
+}
+
+impl Pruned {
+    /// There was none.
+    pub const NOTHING: Self = Self { deleted: false, gone: true };
+}
+
 impl Writer {
-    /// Makes all children so, in order.
-    pub async fn apply_children(&self, handled: &Handled, children: &[Child]) -> Result<(), ApplyError> {
+    /// Makes all children so, in order; true where something had to be written.
+    pub async fn apply_children(&self, handled: &Handled, children: &[Child]) -> Result<bool, ApplyError> {
+        let mut wrote = false;
         for child in children {
-            self.apply_child(handled, child).await?;
+            wrote |= self.apply_child(handled, child).await?;
         }
-        Ok(())
+        Ok(wrote)
     }
 
-    /// Deletes what this plugin made for the object and `keep` does not have. True when nothing of it is left.
-    pub async fn prune(&self, handled: &Handled, keep: &[Child]) -> Result<bool, ApplyError> {
+    /// Deletes what this plugin made for the object and `keep` does not have.
+    pub async fn prune(&self, handled: &Handled, keep: &[Child]) -> Result<Pruned, ApplyError> {
         let keep: HashSet<_> = keep.iter().map(|child| (&child.kind.resource, &child.key)).collect();
         self.delete_children(handled, |kind, child| !keep.contains(&(&kind.resource, &child.key))).await
     }
 
     /// Deletes the children that no garbage collector will: those that can't have an owner reference to the object.
-    pub async fn prune_uncovered(&self, handled: &Handled) -> Result<bool, ApplyError> {
+    pub async fn prune_uncovered(&self, handled: &Handled) -> Result<Pruned, ApplyError> {
         let uid = &*handled.object.uid;
         let covered = |child: &Object| child.head().owner_references.iter().any(|owner| owner.uid == *uid);
         self.delete_children(handled, |_, child| !covered(child)).await
@@ -44,30 +59,32 @@ impl Writer {
         &self,
         handled: &Handled,
         superfluous: impl Fn(&Kind, &Object) -> bool,
-    ) -> Result<bool, ApplyError> {
-        let mut all_gone = true;
+    ) -> Result<Pruned, ApplyError> {
+        let mut pruned = Pruned::NOTHING;
         for (kind, child) in self.children_of(&handled.object) {
             if superfluous(&kind, &child) {
-                all_gone &= self.delete_child(&kind, &child).await?;
+                pruned.deleted |= !child.deleting;
+                pruned.gone &= self.delete_child(handled, &kind, &child).await?;
             }
         }
-        Ok(all_gone)
+        Ok(pruned)
     }
 
-    async fn apply_child(&self, handled: &Handled, child: &Child) -> Result<(), ApplyError> {
+    async fn apply_child(&self, handled: &Handled, child: &Child) -> Result<bool, ApplyError> {
         let store = self.children.get(&child.kind.resource);
         let known = store.and_then(|store| store.get(&child.key));
         if let Some(known) = &known
             && self.is_as_applied(handled, known, child)
         {
-            return Ok(());
+            return Ok(false);
         }
+        let _under_way = store.map(|store| store.writing(&child.key));
         let written = match &known {
             Some(known) => {
                 self.check_claim(handled, child, known)?;
                 if known.deleting {
                     // It can't be made again before it is gone; its end is a change that calls again.
-                    return Ok(());
+                    return Ok(false);
                 }
                 self.write_child(handled, child, Some(known)).await
             }
@@ -76,18 +93,18 @@ impl Writer {
                 written => written,
             },
         };
-        let wire = written.map_err(|error| ApplyError::from_answer(&error, To::Another, &child.place))?;
-        if let (Some(store), Ok(object)) = (store, wire.decode(&child.kind)) {
+        let wire = written.map_err(|error| ApplyError::from_answer(&error, handled.to(&child.key), &child.place))?;
+        if let (Some(store), Ok(object)) = (store.filter(|_| !self.dry_run), wire.decode(&child.kind)) {
             store.wrote(object);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Something of that name is there, which the store, that knows only what plugins made, has not: whose is it?
     async fn take_over(&self, handled: &Handled, child: &Child) -> Result<kube::Result<Wire>, ApplyError> {
         let api = api(&self.client, &child.kind, child.key.namespace.as_deref());
         let live = api.get_opt(&child.key.name).await;
-        let live = live.map_err(|error| ApplyError::from_answer(&error, To::Another, &child.place))?;
+        let live = live.map_err(|error| ApplyError::from_answer(&error, handled.to(&child.key), &child.place))?;
         let Some(live) = live.and_then(|wire| wire.decode(&child.kind).ok()) else {
             let message = format!("{}: it went while it was applied", child.place);
             return Err(ApplyError::Unavailable { message, retry_after: None });
@@ -131,17 +148,19 @@ impl Writer {
     }
 
     /// True when it is gone; a child with a finalizer of somebody's takes its time.
-    async fn delete_child(&self, kind: &Kind, child: &Object) -> Result<bool, ApplyError> {
+    async fn delete_child(&self, handled: &Handled, kind: &Kind, child: &Object) -> Result<bool, ApplyError> {
         if child.deleting {
             return Ok(false);
         }
         let Object { key, uid, .. } = child;
-        let store = self.children.get(&kind.resource);
+        let store = self.children.get(&kind.resource).filter(|_| !self.dry_run);
         let params = DeleteParams {
+            dry_run: self.dry_run,
             preconditions: Some(Preconditions { uid: Some(uid.to_string()), resource_version: None }),
             ..DeleteParams::background()
         };
         tracing::debug!(plugin = %self.plugin.plugin, kind = kind.kind, child = %key, "deleting a child");
+        let _under_way = store.map(|store| store.writing(key));
         match api(&self.client, kind, key.namespace.as_deref()).delete(&key.name, &params).await {
             Ok(either) => {
                 let remains = either.left().and_then(|wire| wire.decode(kind).ok()).filter(Self::is_kept);
@@ -153,16 +172,26 @@ impl Writer {
                 }
                 Ok(gone)
             }
-            // Gone before, or another of that name is there now: either way ours is not.
-            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {
-                if let Some(store) = store {
-                    store.deleted(key, uid);
-                }
-                Ok(true)
-            }
             Err(error) => {
+                // Gone before, or another of that name is there now: either way ours is not. Another conflict is none of that.
+                let gone = match &error {
+                    kube::Error::Api(status) if status.code == 404 => true,
+                    kube::Error::Api(status) if status.code == 409 => {
+                        let live = api(&self.client, kind, key.namespace.as_deref()).get_opt(&key.name).await;
+                        live.is_ok_and(|live| {
+                            live.is_none_or(|wire| wire.decode(kind).is_ok_and(|live| live.uid != *uid))
+                        })
+                    }
+                    _ => false,
+                };
+                if gone {
+                    if let Some(store) = store {
+                        store.deleted(key, uid);
+                    }
+                    return Ok(true);
+                }
                 let what = format!("deleting the child {} {key}", kind.kind);
-                Err(ApplyError::from_answer(&error, To::Another, what))
+                Err(ApplyError::from_answer(&error, handled.to(key), what))
             }
         }
     }

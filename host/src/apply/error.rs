@@ -7,9 +7,12 @@ use kube::core::Status;
 /// Why the writes of an event ended early.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ApplyError {
-    /// The object is gone, made anew, or its namespace is going: nobody has to be told.
-    #[error("the object is gone, or going with its namespace")]
-    Gone,
+    /// The object is gone, or made anew; or its write went where nothing is, which looks alike.
+    #[error("{0}")]
+    Gone(String),
+    /// The object's namespace is going, and the object with it: nobody has to be told.
+    #[error("{0}")]
+    Ending(String),
     /// It won't do by itself: a person has to see it. Tried again slowly.
     #[error("{0}")]
     Refused(String),
@@ -28,8 +31,10 @@ pub enum ApplyError {
 pub enum To {
     /// The object that is handled; the write carried its uid.
     TheObject,
+    /// Something in the same namespace.
+    Beside,
     /// Anything else.
-    Another,
+    Elsewhere,
 }
 
 impl ApplyError {
@@ -42,9 +47,13 @@ impl ApplyError {
         match status.code {
             // A write that carries the uid of an object that is gone is a conflict (tried on 1.36), of one that was made anew an
             // attempt to change its uid.
-            404 | 409 if to == To::TheObject => Self::Gone,
-            422 if to == To::TheObject && is_about_uid(status) => Self::Gone,
-            403 if has_cause(status, "NamespaceTerminating") => Self::Gone,
+            404 | 409 if to == To::TheObject => Self::Gone(message),
+            422 if to == To::TheObject && is_about_uid(status) => Self::Gone(message),
+            403 if has_cause(status, "NamespaceTerminating") && to == To::Elsewhere => {
+                Self::Unavailable { message, retry_after: None }
+            }
+            403 if has_cause(status, "NamespaceTerminating") => Self::Ending(message),
+            404 if to == To::Beside && is_namespace(status) => Self::Ending(message),
             409 | 408 | 429 | 500.. => {
                 let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
                 let retry_after = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
@@ -53,6 +62,24 @@ impl ApplyError {
             _ => Self::Refused(message),
         }
     }
+
+    /// The same with another message.
+    #[must_use]
+    pub fn map(self, message_of: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Gone(message) => Self::Gone(message_of(message)),
+            Self::Ending(message) => Self::Ending(message_of(message)),
+            Self::Refused(message) => Self::Refused(message_of(message)),
+            Self::Unavailable { message, retry_after } => {
+                Self::Unavailable { message: message_of(message), retry_after }
+            }
+        }
+    }
+}
+
+/// The namespace is what is not there.
+fn is_namespace(status: &Status) -> bool {
+    status.details.as_ref().is_some_and(|details| details.kind == "namespaces")
 }
 
 fn is_about_uid(status: &Status) -> bool {
@@ -88,16 +115,23 @@ mod tests {
 
     #[test]
     fn a_write_to_an_object_that_is_gone_or_another_ends_quietly() {
-        assert_eq!(answered(404, To::TheObject, ("", ""), 0), ApplyError::Gone);
-        assert_eq!(answered(409, To::TheObject, ("", ""), 0), ApplyError::Gone);
-        assert_eq!(answered(422, To::TheObject, ("", "metadata.uid"), 0), ApplyError::Gone);
-        assert_eq!(answered(403, To::Another, ("NamespaceTerminating", ""), 0), ApplyError::Gone);
+        for (code, field) in [(404, ""), (409, ""), (422, "metadata.uid")] {
+            assert!(matches!(answered(code, To::TheObject, ("", field), 0), ApplyError::Gone(_)));
+        }
+    }
+
+    #[test]
+    fn where_the_objects_own_namespace_goes_nobody_is_told() {
+        let terminating = |to| answered(403, to, ("NamespaceTerminating", ""), 0);
+        assert!(matches!(terminating(To::Beside), ApplyError::Ending(_)));
+        assert!(matches!(terminating(To::TheObject), ApplyError::Ending(_)));
+        assert!(matches!(terminating(To::Elsewhere), ApplyError::Unavailable { .. }));
     }
 
     #[test]
     fn what_a_person_has_to_mend_is_refused_with_the_servers_words() {
         for code in [400, 403, 404, 405, 422] {
-            let error = answered(code, To::Another, ("", "metadata.uid"), 0);
+            let error = answered(code, To::Elsewhere, ("", "metadata.uid"), 0);
             assert_eq!(error, ApplyError::Refused(format!("patches[0]: the API server answered {code} Reason: no")));
         }
         assert!(matches!(answered(422, To::TheObject, ("", "spec"), 0), ApplyError::Refused(_)));
@@ -107,9 +141,9 @@ mod tests {
     #[test]
     fn what_may_do_in_a_moment_is_tried_again_when_the_server_says() {
         for code in [408, 409, 429, 500, 503, 504] {
-            let error = answered(code, To::Another, ("", ""), 7);
+            let error = answered(code, To::Elsewhere, ("", ""), 7);
             assert!(matches!(error, ApplyError::Unavailable { retry_after: Some(after), .. } if after.as_secs() == 7));
         }
-        assert!(matches!(answered(503, To::Another, ("", ""), 0), ApplyError::Unavailable { retry_after: None, .. }));
+        assert!(matches!(answered(503, To::Elsewhere, ("", ""), 0), ApplyError::Unavailable { retry_after: None, .. }));
     }
 }

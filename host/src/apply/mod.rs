@@ -12,6 +12,7 @@ mod status;
 
 use std::{collections::HashMap, sync::Arc};
 
+pub use children::Pruned;
 pub use error::{ApplyError, To};
 use kube::{
     Client,
@@ -32,6 +33,7 @@ use crate::{
 };
 
 /// Writes for one plugin.
+#[derive(Clone)]
 pub struct Writer {
     /// As who.
     pub client: Client,
@@ -39,6 +41,8 @@ pub struct Writer {
     pub plugin: PluginIdentity,
     /// The children of the kinds that the plugin owns.
     pub children: HashMap<ResourceName, Arc<Store>>,
+    /// The API server only says what would be.
+    pub dry_run: bool,
 }
 
 /// The object whose event is handled, as it was when the event began.
@@ -68,6 +72,12 @@ impl Handled {
         json!({ "apiVersion": self.kind.api_version(), "kind": self.kind.kind, "metadata": metadata })
     }
 
+    /// Whose write it is that goes there.
+    fn to(&self, key: &ObjectKey) -> To {
+        let beside = key.namespace.is_some() && key.namespace == self.object.key.namespace;
+        if beside { To::Beside } else { To::Elsewhere }
+    }
+
     /// Takes the API server's answer to a write of it.
     fn wrote(&self, wire: &Wire) {
         if let Ok(object) = wire.decode(&self.kind) {
@@ -95,10 +105,16 @@ impl Writer {
         self.children.values().flat_map(of_store).collect()
     }
 
+    /// The same, but the API server only says what would be.
+    #[must_use]
+    pub fn rehearsal(&self) -> Self {
+        Self { dry_run: true, ..self.clone() }
+    }
+
     /// Server-side apply with force: what the plugin says of a field is so.
     async fn apply(&self, kind: &Kind, key: &ObjectKey, manager: &str, part: Part, body: &Value) -> kube::Result<Wire> {
         let api = api(&self.client, kind, key.namespace.as_deref());
-        let params = PatchParams::apply(manager).force();
+        let params = PatchParams { dry_run: self.dry_run, ..PatchParams::apply(manager).force() };
         match part {
             Part::Whole => api.patch(&key.name, &params, &Patch::Apply(body)).await,
             Part::Status => api.patch_status(&key.name, &params, &Patch::Apply(body)).await,

@@ -1,12 +1,18 @@
 //! Finalizer and record: the first and the last write of an event, and their end.
 
-use json_patch::{PatchOperation, RemoveOperation, TestOperation, jsonptr::PointerBuf};
 use kube::api::{Patch, PatchParams};
-use operon_core::{object::Head, record::Record};
+use operon_core::{
+    object::{Head, Object},
+    record::Record,
+    release::Hold,
+};
 use serde_json::{Value, json};
 
 use super::{ApplyError, Handled, Part, To, Writer};
 use crate::cluster::api;
+
+/// How often it is tried to take a finalizer away that moves.
+const RELEASES: usize = 5;
 
 impl Writer {
     /// Makes sure that the object can't go before the plugin has seen it go. The record that is there stays.
@@ -19,12 +25,26 @@ impl Writer {
     }
 
     /// Writes what was handled, unless the object says so already. `hold`: it carries, or gets, the finalizer.
-    pub async fn record(&self, handled: &Handled, head: &Head, hold: bool, record: &Record) -> Result<(), ApplyError> {
+    ///
+    /// That children look otherwise than before is not worth a write by itself: each step of a rollout would be one. A host that
+    /// starts later finds them changed, and calls the plugin once.
+    pub async fn record(
+        &self,
+        handled: &Handled,
+        head: &Head,
+        hold: bool,
+        former: Option<&Record>,
+        record: Record,
+    ) -> Result<(), ApplyError> {
         let annotation = self.plugin.record_annotation();
         let others = head.annotations.iter().filter(|(key, _)| **key != annotation);
-        let text = record.write(others.map(|(key, value)| key.len() + value.len()).sum());
-        if head.annotations.get(&annotation) == Some(&text) {
-            return Ok(());
+        let room = others.map(|(key, value)| key.len() + value.len()).sum();
+        let text = record.write(room);
+        if let (Some(former), Some(written)) = (former, head.annotations.get(&annotation)) {
+            let but_for_children = Record { children: former.children.clone(), ..record };
+            if *written == but_for_children.write(room) {
+                return Ok(());
+            }
         }
         self.note(handled, hold, Some(&text), "the record").await
     }
@@ -38,6 +58,7 @@ impl Writer {
         if let Some(record) = record {
             body["metadata"]["annotations"][self.plugin.record_annotation()] = record.into();
         }
+        let _under_way = handled.store.writing(&handled.object.key);
         let manager = self.plugin.record_manager();
         let wire = self.apply(&handled.kind, &handled.object.key, &manager, Part::Whole, &body).await;
         handled.wrote(&wire.map_err(|error| ApplyError::from_answer(&error, To::TheObject, what))?);
@@ -45,42 +66,32 @@ impl Writer {
     }
 
     /// Lets the object go: finalizer and record are taken away, whoever owns these fields by now.
-    ///
-    /// A JSON patch with tests rather than an apply: a restored object's finalizers belong to the tool that restored it, and an
-    /// apply takes away only what is its manager's.
     pub async fn release(&self, handled: &Handled, head: &Head) -> Result<(), ApplyError> {
-        let finalizer = self.plugin.finalizer();
-        let Some(index) = head.finalizers.iter().position(|found| *found == finalizer) else {
-            return Ok(());
-        };
-        let index = index.to_string();
-        let at = |path: &[&str]| PointerBuf::from_tokens(path.iter().copied());
-        let test = |path: &[&str], value: Value| PatchOperation::Test(TestOperation { path: at(path), value });
-        let remove = |path: &[&str]| PatchOperation::Remove(RemoveOperation { path: at(path) });
-        let mut operations = vec![
-            test(&["metadata", "uid"], (&*handled.object.uid).into()),
-            test(&["metadata", "finalizers", &index], finalizer.as_str().into()),
-            remove(&["metadata", "finalizers", &index]),
-        ];
-        let annotation = self.plugin.record_annotation();
-        if head.annotations.contains_key(&annotation) {
-            operations.push(remove(&["metadata", "annotations", &annotation]));
-        }
-        let key = &handled.object.key;
+        const WHAT: &str = "taking the finalizer away";
+        let Object { key, uid, .. } = &*handled.object;
+        let api = api(&self.client, &handled.kind, key.namespace.as_deref());
         let params = PatchParams { field_manager: Some(self.plugin.record_manager()), ..PatchParams::default() };
-        let patch = Patch::<Value>::Json(json_patch::Patch(operations));
-        let answer = api(&self.client, &handled.kind, key.namespace.as_deref()).patch(&key.name, &params, &patch).await;
-        match answer {
-            Ok(wire) => {
-                handled.wrote(&wire);
-                Ok(())
+        let _under_way = handled.store.writing(key);
+        let mut hold = Hold::of(&self.plugin, &head.finalizers, &head.annotations);
+        for _ in 0..RELEASES {
+            let Some(held) = &hold else { return Ok(()) };
+            let patch = Patch::<Value>::Json(held.release(&self.plugin, uid));
+            match api.patch(&key.name, &params, &patch).await {
+                Ok(wire) => {
+                    handled.wrote(&wire);
+                    return Ok(());
+                }
+                // A test failed: somebody, such as another plugin, took a finalizer away meanwhile, and ours has moved.
+                Err(kube::Error::Api(status)) if status.code == 422 => {}
+                Err(error) => return Err(ApplyError::from_answer(&error, To::TheObject, WHAT)),
             }
-            // A test failed: somebody changed the finalizers meanwhile. The next version of the object tells where ours is.
-            Err(kube::Error::Api(status)) if status.code == 422 => Err(ApplyError::Unavailable {
-                message: format!("taking the finalizer away: {}", status.message),
-                retry_after: None,
-            }),
-            Err(error) => Err(ApplyError::from_answer(&error, To::TheObject, "taking the finalizer away")),
+            let live = api.get_opt(&key.name).await;
+            let live = live.map_err(|error| ApplyError::from_answer(&error, To::TheObject, WHAT))?;
+            let live = live.and_then(|wire| wire.decode(&handled.kind).ok()).filter(|live| live.uid == *uid);
+            let head = live.map(|live| live.head()).unwrap_or_default();
+            hold = Hold::of(&self.plugin, &head.finalizers, &head.annotations);
         }
+        let message = format!("{WHAT}: the object's finalizers keep changing");
+        Err(ApplyError::Unavailable { message, retry_after: None })
     }
 }

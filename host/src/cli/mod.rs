@@ -1,3 +1,4 @@
 //! The commands beside `run`.
 
 pub mod check;
+pub mod release;

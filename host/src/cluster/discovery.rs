@@ -67,7 +67,7 @@ impl Discovery {
 }
 
 /// Resources of one group and version; `samples/status` tells of `samples`.
-fn kinds(api_version: &str, resources: &[APIResource]) -> Vec<Arc<Kind>> {
+pub(super) fn kinds(api_version: &str, resources: &[APIResource]) -> Vec<Arc<Kind>> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let kind = |resource: &APIResource| {
         let name = format!("{}.{version}.{group}", resource.name).parse().ok()?;

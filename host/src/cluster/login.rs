@@ -5,11 +5,17 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::Context;
 use kube::{
     Client, Config,
+    client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig},
 };
+use tower::timeout::TimeoutLayer;
 
 /// A connection that can't be made in this time is given up and tried again by who needed it.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Nor is one waited for that says nothing for so long, as a watch may; it lasts 45 s.
+const SILENCE: Duration = Duration::from_mins(1);
+/// For the head of an answer, kube's own retries of 429 and 503 included: a write that is never answered would hold its object up.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// How to log in, as the command line says.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -37,6 +43,8 @@ impl Login {
             (None, None) => Config::infer().await.context("found neither a service account nor a kubeconfig")?,
         };
         config.connect_timeout = Some(CONNECT);
-        Ok(Client::try_from(config)?)
+        config.read_timeout = Some(SILENCE);
+        config.reset_reader_on_write = true;
+        Ok(ClientBuilder::try_from(config)?.with_layer(&TimeoutLayer::new(ANSWER)).build())
     }
 }

@@ -3,6 +3,7 @@
 pub mod discovery;
 pub mod login;
 pub mod reads;
+pub mod survey;
 mod wire;
 
 pub use wire::{Wire, api};

@@ -4,12 +4,13 @@
 //! objects as trees in a reflector, hands one object type to one reconciler, and knows no cause, no hints and no
 //! plugin that is replaced; what of it fits (the watcher, the Recorder) is used.
 
+pub mod guard;
 mod queue;
 
 use std::{collections::HashMap, future::poll_fn, sync::Arc, time::Duration};
 
 use operon_core::{decide::Hints, object::ObjectKey};
-use queue::{Next, Queue, Urgency};
+use queue::{Next, Queue, Turn, Urgency};
 use tokio::{
     sync::{
         mpsc::{UnboundedReceiver, unbounded_channel},
@@ -20,6 +21,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    delay::{backoff, jittered},
     handle::{Handler, Outcome},
     plugin::Plugin,
 };
@@ -43,6 +45,8 @@ enum Signal {
     Object(Key, Hints),
     /// A child of the object of this uid changed or went.
     Child(Box<str>),
+    /// The labels of a namespace may have changed, and with them what is selected.
+    Namespace(Box<str>),
 }
 
 /// The events of one plugin.
@@ -63,10 +67,16 @@ impl Lane {
                 Signal::Object((place, change.key.clone()), hints)
             });
         }
+        // Plugins that select namespaces by their labels share one store of them.
+        if let Some(namespaces) = handler.watches.iter().find_map(|watched| watched.namespaces.as_ref()) {
+            namespaces.subscribe(sender.clone(), |change| Signal::Namespace(change.key.name.clone()));
+        }
         for store in handler.writer.children.values() {
             let ours = format!("{}/", handler.writer.plugin.label);
             store.subscribe(sender.clone(), move |change| {
-                let uid = change.owner.as_deref().and_then(|owner| owner.strip_prefix(&ours));
+                // What is there at the start is compared with the record when its owner has its turn.
+                let news = change.owner.as_deref().filter(|_| !change.initial);
+                let uid = news.and_then(|owner| owner.strip_prefix(&ours));
                 Signal::Child(uid.unwrap_or_default().into())
             });
         }
@@ -79,23 +89,24 @@ impl Lane {
         let mut running = JoinSet::new();
         // What each task works on, also where it panics.
         let mut tasks = HashMap::new();
-        // Without knowing the children that are there, none can be pruned, and each would be taken for somebody else's.
-        let children = self.handler.clone();
-        let mut children_known = Box::pin(async move {
-            for store in children.writer.children.values() {
-                store.synced().await;
-            }
-        });
         let mut ready = false;
+        let known = self.handler.clone();
+        let mut known = Box::pin(async move { known.synced().await });
+        let suspended = self.handler.config.suspend;
+        if suspended {
+            tracing::warn!(plugin = %self.handler.config.name, "the plugin is suspended: its events wait");
+        }
         loop {
             let version = self.plugin.borrow().clone();
-            if let Some(plugin) = version.filter(|_| ready) {
+            if let Some(plugin) = version.filter(|_| ready && !suspended) {
                 while running.len() < self.concurrency
-                    && let Some((key, hints, attempt)) = queue.pop()
+                    && let Some(turn) = queue.pop()
                 {
-                    let (handler, plugin) = (self.handler.clone(), plugin.clone());
-                    let of_task = (key.clone(), hints, attempt);
-                    let task = running.spawn(async move { handler.handle(&plugin, &key, hints, attempt).await });
+                    let (handler, plugin, of_task) = (self.handler.clone(), plugin.clone(), turn.clone());
+                    let task = running.spawn(async move {
+                        let Turn { key, hints, attempt, held } = turn;
+                        handler.handle(&plugin, &key, hints, attempt, held.as_ref()).await
+                    });
                     tasks.insert(task.id(), of_task);
                 }
             }
@@ -107,16 +118,16 @@ impl Lane {
                         Ok((task, outcome)) => (task, outcome),
                         Err(panicked) => {
                             tracing::error!(plugin = %self.handler.writer.plugin.plugin, "handling an event: {panicked}");
-                            (panicked.id(), Outcome::Retry { after: None, slow: true })
+                            (panicked.id(), Outcome::Retry { after: None, slow: true, subject: None })
                         }
                     };
-                    if let Some((key, hints, attempt)) = tasks.remove(&task) {
-                        let next = next(&outcome, attempt, queue.has_timer(&key));
+                    if let Some(Turn { key, hints, attempt, .. }) = tasks.remove(&task) {
+                        let next = next(outcome, attempt, queue.has_timer(&key));
                         queue.done(&key, hints, next);
                     }
                 }
                 Some(signal) = self.signals.recv() => self.hear(&mut queue, signal),
-                () = &mut children_known, if !ready => ready = true,
+                () = &mut known, if !ready => ready = true,
                 Ok(()) = self.plugin.changed() => self.sweep(&mut queue),
                 () = poll_fn(|cx| queue.poll_due(cx)) => {}
             }
@@ -136,6 +147,15 @@ impl Lane {
                     queue.push((place, key), hints, Urgency::Change);
                 }
             }
+            Signal::Namespace(name) => {
+                let watches = self.handler.watches.iter().enumerate();
+                for (place, watched) in watches.filter(|(_, watched)| watched.namespaces.is_some()) {
+                    let keys = watched.store.keys().into_iter();
+                    for key in keys.filter(|key| key.namespace.as_ref() == Some(&name)) {
+                        queue.push((place, key), Hints::default(), Urgency::Sweep);
+                    }
+                }
+            }
         }
     }
 
@@ -150,9 +170,9 @@ impl Lane {
 }
 
 /// When an object is next due.
-fn next(outcome: &Outcome, attempt: u32, has_timer: bool) -> Next {
+fn next(outcome: Outcome, attempt: u32, has_timer: bool) -> Next {
     let within = |after: Duration| after.clamp(SHORTEST, LONGEST);
-    match *outcome {
+    match outcome {
         Outcome::Done { requeue_after: None } => Next::Rest,
         Outcome::Done { requeue_after: Some(after) } => Next::Requeue(within(after)),
         // After a start it is not known how much of the interval is over.
@@ -160,16 +180,14 @@ fn next(outcome: &Outcome, attempt: u32, has_timer: bool) -> Next {
             Next::Requeue(within(within(interval).mul_f64(rand::random())))
         }
         Outcome::Nothing { .. } => Next::Keep,
-        Outcome::Retry { after: Some(after), .. } => Next::Retry(within(after)),
-        Outcome::Retry { after: None, slow } => Next::Retry(
-            backoff(if slow { SLOW_BACKOFF } else { BACKOFF }, attempt).mul_f64(0.75 + rand::random::<f64>() / 2.0),
-        ),
+        Outcome::Wait => Next::Wait,
+        Outcome::Loop { excess, subject } => Next::Hold(jittered(backoff(BACKOFF, excess, BACKOFF_LIMIT)), subject),
+        Outcome::Retry { after: Some(after), subject, .. } => Next::Retry(within(after), subject),
+        Outcome::Retry { after: None, slow, subject } => {
+            let first = if slow { SLOW_BACKOFF } else { BACKOFF };
+            Next::Retry(jittered(backoff(first, attempt, BACKOFF_LIMIT)), subject)
+        }
     }
-}
-
-/// Doubles with each failed call before.
-fn backoff(first: Duration, attempt: u32) -> Duration {
-    first.saturating_mul(1 << attempt.min(16)).min(BACKOFF_LIMIT)
 }
 
 #[cfg(test)]
@@ -177,7 +195,7 @@ mod tests {
     use super::*;
 
     fn retry(attempt: u32, slow: bool) -> Duration {
-        let Next::Retry(after) = next(&Outcome::Retry { after: None, slow }, attempt, false) else {
+        let Next::Retry(after, _) = next(Outcome::Retry { after: None, slow, subject: None }, attempt, false) else {
             panic!("it is tried again")
         };
         after
@@ -195,13 +213,13 @@ mod tests {
 
     #[test]
     fn a_plugins_own_word_on_the_delay_is_taken() {
-        let outcome = Outcome::Retry { after: Some(Duration::from_millis(700)), slow: false };
-        assert_eq!(next(&outcome, 5, false), Next::Retry(Duration::from_millis(700)));
+        let outcome = Outcome::Retry { after: Some(Duration::from_millis(700)), slow: false, subject: None };
+        assert_eq!(next(outcome, 5, false), Next::Retry(Duration::from_millis(700), None));
     }
 
     #[test]
     fn an_interval_that_no_timer_can_hold_or_that_is_none_is_brought_into_bounds() {
-        let requeue = |after| next(&Outcome::Done { requeue_after: Some(after) }, 0, false);
+        let requeue = |after| next(Outcome::Done { requeue_after: Some(after) }, 0, false);
         assert_eq!(requeue(Duration::from_millis(u64::MAX)), Next::Requeue(LONGEST));
         assert_eq!(requeue(Duration::ZERO), Next::Requeue(SHORTEST));
     }
@@ -210,14 +228,14 @@ mod tests {
     fn a_recorded_interval_is_due_within_itself_after_a_start_and_never_set_twice() {
         let interval = Duration::from_secs(10);
         let nothing = Outcome::Nothing { requeue_after: Some(interval) };
-        assert!(matches!(next(&nothing, 0, false), Next::Requeue(after) if after <= interval));
-        assert_eq!(next(&nothing, 0, true), Next::Keep);
-        assert_eq!(next(&Outcome::Nothing { requeue_after: None }, 0, false), Next::Keep);
+        assert!(matches!(next(nothing.clone(), 0, false), Next::Requeue(after) if after <= interval));
+        assert_eq!(next(nothing.clone(), 0, true), Next::Keep);
+        assert_eq!(next(Outcome::Nothing { requeue_after: None }, 0, false), Next::Keep);
     }
 
     #[test]
     fn a_success_rests_or_is_called_again_after_its_interval() {
-        let done = |requeue_after| next(&Outcome::Done { requeue_after }, 3, true);
+        let done = |requeue_after| next(Outcome::Done { requeue_after }, 3, true);
         assert_eq!(done(None), Next::Rest);
         assert_eq!(done(Some(Duration::from_secs(1))), Next::Requeue(Duration::from_secs(1)));
     }

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use operon_core::decide::Hints;
+use operon_core::decide::{Hints, Subject};
 use tokio_util::time::{DelayQueue, delay_queue};
 
 /// Objects that wait, that run, and that are due later.
@@ -30,6 +30,21 @@ struct Entry {
     attempt: u32,
     state: State,
     timer: Option<Timer>,
+    /// What it waits with until the timer: before, only another subject is worth a call.
+    held: Option<Subject>,
+}
+
+/// An object whose turn it is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Turn<K> {
+    /// Which.
+    pub(super) key: K,
+    /// What is known of it.
+    pub(super) hints: Hints,
+    /// Failed calls before, in a row.
+    pub(super) attempt: u32,
+    /// It is not due yet: only what is about something else than this is to be called now.
+    pub(super) held: Option<Subject>,
 }
 
 #[derive(Default, PartialEq)]
@@ -58,16 +73,20 @@ pub(super) enum Urgency {
 }
 
 /// What becomes of an object that has run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Next {
     /// Nothing is due.
     Rest,
-    /// The same again after a time: it failed.
-    Retry(Duration),
+    /// The same again after a time, and nothing about this subject before: it failed.
+    Retry(Duration, Option<Subject>),
+    /// Done, but nothing about this subject before a time is over: it comes too often.
+    Hold(Duration, Subject),
     /// To be called again after a time.
     Requeue(Duration),
     /// There was nothing to do: what is due stays due.
     Keep,
+    /// Not now: what it ran with is still to be done, when it is due or comes again.
+    Wait,
 }
 
 impl<K: Hash + Eq + Clone> Queue<K> {
@@ -90,40 +109,49 @@ impl<K: Hash + Eq + Clone> Queue<K> {
         }
     }
 
-    /// Takes the next object, with its hints and the number of failed calls before. It runs until [`Queue::done`].
-    pub(super) fn pop(&mut self) -> Option<(K, Hints, u32)> {
+    /// Takes the next object. It runs until [`Queue::done`].
+    pub(super) fn pop(&mut self) -> Option<Turn<K>> {
         let key = self.changed.pop_front().or_else(|| self.swept.pop_front())?;
         let entry = self.entries.get_mut(&key)?;
         entry.state = State::Running;
-        Some((key, std::mem::take(&mut entry.hints), entry.attempt))
+        let (hints, held) = (std::mem::take(&mut entry.hints), entry.held.clone());
+        Some(Turn { key, hints, attempt: entry.attempt, held })
     }
 
     /// An object has run, with these hints.
     pub(super) fn done(&mut self, key: &K, ran_with: Hints, next: Next) {
         let Some(entry) = self.entries.get_mut(key) else { return };
-        if next != Next::Keep
-            && let Some(timer) = entry.timer.take()
-        {
-            self.later.remove(&timer.key);
+        if !matches!(next, Next::Keep | Next::Wait) {
+            entry.held = None;
+            if let Some(timer) = entry.timer.take() {
+                self.later.remove(&timer.key);
+            }
         }
         let mut timer = |after, hints| Some(Timer { key: self.later.insert(key.clone(), after), hints });
         match next {
-            Next::Retry(after) => {
+            Next::Retry(after, subject) => {
                 entry.attempt = entry.attempt.saturating_add(1);
-                // What it ran with is still to be done, whichever comes first: the retry, or a change.
+                // What it ran with is still to be done, whichever comes first: the retry, or another subject.
                 entry.hints = entry.hints.and(ran_with);
                 entry.timer = timer(after, Hints::default());
+                entry.held = subject;
+            }
+            Next::Hold(after, subject) => {
+                entry.attempt = 0;
+                entry.timer = timer(after, Hints::default());
+                entry.held = Some(subject);
             }
             Next::Requeue(after) => {
                 entry.attempt = 0;
                 entry.timer = timer(after, Hints { requeued: true, ..Hints::default() });
             }
             Next::Rest => entry.attempt = 0,
+            Next::Wait => entry.hints = entry.hints.and(ran_with),
             Next::Keep => {}
         }
         match std::mem::take(&mut entry.state) {
             State::RunningAgain => self.push(key.clone(), Hints::default(), Urgency::Change),
-            _ if entry.timer.is_none() => {
+            _ if entry.timer.is_none() && entry.hints == Hints::default() => {
                 self.entries.remove(key);
             }
             _ => {}
@@ -135,7 +163,10 @@ impl<K: Hash + Eq + Clone> Queue<K> {
         match self.later.poll_expired(cx) {
             Poll::Ready(Some(due)) => {
                 let key = due.into_inner();
-                let timer = self.entries.get_mut(&key).and_then(|entry| entry.timer.take());
+                let timer = self.entries.get_mut(&key).and_then(|entry| {
+                    entry.held = None;
+                    entry.timer.take()
+                });
                 self.push(key, timer.map(|timer| timer.hints).unwrap_or_default(), Urgency::Change);
                 Poll::Ready(())
             }
@@ -157,97 +188,4 @@ impl<K: Hash + Eq + Clone> Queue<K> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::future::poll_fn;
-
-    use tokio::time::{Instant, timeout};
-
-    use super::*;
-
-    const NONE: Hints = Hints { child_changed: false, requeued: false, resumed: false };
-    const CHILD: Hints = Hints { child_changed: true, ..NONE };
-    const REQUEUED: Hints = Hints { requeued: true, ..NONE };
-
-    fn queue(keys: &[&'static str]) -> Queue<&'static str> {
-        let mut queue = Queue::new();
-        for key in keys {
-            queue.push(*key, NONE, Urgency::Change);
-        }
-        queue
-    }
-
-    async fn due(queue: &mut Queue<&'static str>) -> Duration {
-        let start = Instant::now();
-        poll_fn(|cx| queue.poll_due(cx)).await;
-        start.elapsed()
-    }
-
-    #[tokio::test]
-    async fn first_come_first_served_and_once_however_often_it_changed() {
-        let mut queue = queue(&["a", "b", "a"]);
-        assert_eq!(queue.pop(), Some(("a", NONE, 0)));
-        assert_eq!(queue.pop(), Some(("b", NONE, 0)));
-        assert_eq!(queue.pop(), None);
-    }
-
-    #[tokio::test]
-    async fn a_change_goes_before_a_sweep() {
-        let mut queue = Queue::new();
-        queue.push("swept", NONE, Urgency::Sweep);
-        queue.push("changed", NONE, Urgency::Change);
-        assert_eq!(queue.pop().unwrap().0, "changed");
-    }
-
-    #[tokio::test]
-    async fn an_object_never_runs_twice_at_once_and_a_change_meanwhile_runs_it_again() {
-        let mut queue = queue(&["a"]);
-        queue.pop();
-        queue.push("a", CHILD, Urgency::Change);
-        assert_eq!(queue.pop(), None);
-        queue.done(&"a", NONE, Next::Rest);
-        assert_eq!(queue.pop(), Some(("a", CHILD, 0)));
-        queue.done(&"a", CHILD, Next::Rest);
-        assert_eq!((queue.pop(), queue.entries.len()), (None, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_failed_call_is_tried_again_with_its_hints_and_its_count() {
-        let mut queue = queue(&[]);
-        queue.push("a", CHILD, Urgency::Change);
-        let (key, hints, _) = queue.pop().unwrap();
-        queue.done(&key, hints, Next::Retry(Duration::from_secs(3)));
-        assert_eq!(queue.pop(), None);
-        let waited = due(&mut queue).await;
-        assert!((3000..3100).contains(&waited.as_millis()), "{waited:?}");
-        assert_eq!(queue.pop(), Some(("a", CHILD, 1)));
-        queue.done(&"a", CHILD, Next::Rest);
-        queue.push("a", NONE, Urgency::Change);
-        assert_eq!(queue.pop(), Some(("a", NONE, 0)), "a success ends the count");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_change_does_not_wait_for_the_retry_and_takes_its_hints() {
-        let mut queue = queue(&["a"]);
-        queue.pop();
-        queue.done(&"a", CHILD, Next::Retry(Duration::from_secs(3)));
-        queue.push("a", NONE, Urgency::Change);
-        assert_eq!(queue.pop(), Some(("a", CHILD, 1)));
-        queue.done(&"a", CHILD, Next::Rest);
-        assert!(timeout(Duration::from_secs(9), due(&mut queue)).await.is_err(), "the retry is over");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_requeue_is_due_once_and_survives_what_was_nothing_to_do() {
-        let mut queue = queue(&["a"]);
-        queue.pop();
-        queue.done(&"a", NONE, Next::Requeue(Duration::from_secs(5)));
-        queue.push("a", NONE, Urgency::Change);
-        queue.pop();
-        queue.done(&"a", NONE, Next::Keep);
-        assert!(queue.has_timer(&"a"));
-        due(&mut queue).await;
-        assert_eq!(queue.pop(), Some(("a", REQUEUED, 0)));
-        queue.done(&"a", REQUEUED, Next::Rest);
-        assert!(!queue.has_timer(&"a"));
-    }
-}
+mod tests;

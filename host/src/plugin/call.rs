@@ -74,9 +74,26 @@ pub enum CallError {
     Host(anyhow::Error),
 }
 
+impl Event {
+    /// What a plugin is told is copied into its memory: an object with thousands of children must not fail there, in words of its own.
+    fn fits(&self, limit: usize) -> Result<(), CallError> {
+        let (object, previous) = (self.manifest.len(), self.previous.as_ref().map_or(0, String::len));
+        let children: usize = self.children.iter().map(String::len).sum();
+        if object + previous + children <= limit {
+            return Ok(());
+        }
+        let count = self.children.len();
+        Err(CallError::Limit(format!(
+            "limits.input is {limit} bytes; the object has {object}, what it was before {previous}, \
+             its children ({count}) {children}"
+        )))
+    }
+}
+
 impl Plugin {
     /// Hands it an event.
     pub async fn handle(&self, event: Event) -> Result<PatchSet, CallError> {
+        event.fits(self.limits.input)?;
         let object: Arc<str> = match &event.object.namespace {
             Some(namespace) => format!("{namespace}/{}", event.object.name).into(),
             None => event.object.name.as_str().into(),

@@ -15,13 +15,20 @@ pub struct CallLimits {
     pub memory: usize,
     /// From the start of the instance to the answer, host calls included.
     pub time: Duration,
+    /// Bytes of the object, what it was before and its children.
+    pub input: usize,
     /// Bytes that the host takes from the guest in one answer or host call.
     pub output: usize,
 }
 
 impl From<&Limits> for CallLimits {
     fn from(limits: &Limits) -> Self {
-        Self { memory: limits.memory.as_usize(), time: limits.time.as_duration(), output: limits.output.as_usize() }
+        Self {
+            memory: limits.memory.as_usize(),
+            time: limits.time.as_duration(),
+            input: limits.input.as_usize(),
+            output: limits.output.as_usize(),
+        }
     }
 }
 

@@ -100,20 +100,14 @@ impl Loader {
                 }
                 Err(error) => {
                     let running = place.borrow().as_ref().map(|plugin| plugin.digest.short().to_owned());
-                    self.report(&error, running.as_deref(), fetched.reference.as_ref(), &events).await;
+                    self.report(&error, running.as_deref(), fetched.reference.as_ref(), &events);
                 }
             }
         }
     }
 
     /// Says why, and what goes on, in the log and on the ConfigMap.
-    async fn report(
-        &self,
-        error: &LoadError,
-        running: Option<&str>,
-        configmap: Option<&ObjectReference>,
-        events: &Events,
-    ) {
+    fn report(&self, error: &LoadError, running: Option<&str>, configmap: Option<&ObjectReference>, events: &Events) {
         let (name, source) = (&self.config.name, &self.config.source);
         let instead = match running {
             Some(digest) => format!("version {digest} goes on"),
@@ -122,7 +116,7 @@ impl Loader {
         tracing::warn!(plugin = %name, %source, "the plugin is not loaded: {error}; {instead}");
         if let Some(configmap) = configmap {
             let note = format!("plugin {name} is not loaded from here: {error}; {instead}");
-            events.warn(configmap, "PluginNotLoaded", &note).await;
+            events.warn(configmap, "PluginNotLoaded", &note);
         }
     }
 }

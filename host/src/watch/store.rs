@@ -18,7 +18,10 @@ use operon_core::{
 };
 use tokio::sync::{mpsc::UnboundedSender, watch};
 
-use super::Scope;
+use super::{
+    Scope,
+    flight::{Flight, Flights, Mark},
+};
 
 /// Something happened to an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +55,7 @@ struct State {
     watches: HashMap<Scope, Progress>,
     /// Versions that our own writes made and no watch has shown yet.
     own: HashSet<ResourceVersion>,
+    flights: Flights,
     listeners: Vec<Listener>,
 }
 
@@ -153,9 +157,10 @@ impl Store {
     /// A watch shows an object.
     pub fn shown(&self, scope: &Scope, object: Object) {
         self.write(|state| {
-            let own = state.own.remove(&object.resource_version);
+            let version = object.resource_version;
+            let own = state.own.remove(&version);
             let progress = state.watches.entry(scope.clone()).or_default();
-            progress.newest = progress.newest.max(object.resource_version);
+            progress.newest = progress.newest.max(version);
             let (initial, listing) = (!progress.listed, progress.listing.is_some());
             if let Some(keys) = &mut progress.listing {
                 keys.remove(&object.key);
@@ -168,7 +173,7 @@ impl Store {
             let key = object.key.clone();
             let owner = if newer { state.insert(object) } else { owner_of(&object) };
             if news {
-                state.tell(&Change { key, owner, initial });
+                state.tell_unless_ours(Mark::Shown(version), Change { key, owner, initial });
             }
         });
     }
@@ -178,8 +183,24 @@ impl Store {
         self.write(|state| {
             let progress = state.watches.entry(scope.clone()).or_default();
             progress.newest = progress.newest.max(object.resource_version);
-            if state.is(&object.key, &object.uid) {
-                state.remove(&object.key);
+            if state.is(&object.key, &object.uid)
+                && let Some(change) = state.remove_quietly(&object.key)
+            {
+                state.tell_unless_ours(Mark::Gone(object.uid.clone()), change);
+            }
+        });
+    }
+
+    /// A write of ours to this object begins: what a watch shows of it is held back until the write has been answered.
+    pub fn writing(self: &Arc<Self>, key: &ObjectKey) -> Flight {
+        self.write(|state| state.flights.begin(key));
+        Flight { store: self.clone(), key: key.clone() }
+    }
+
+    pub(super) fn landed(&self, key: &ObjectKey) {
+        self.write(|state| {
+            if let Some(change) = state.flights.end(key) {
+                state.tell(&change);
             }
         });
     }
@@ -190,6 +211,7 @@ impl Store {
     pub fn wrote(&self, object: Object) {
         self.write(|state| {
             let version = object.resource_version;
+            state.flights.is_ours(&object.key, &Mark::Shown(version));
             let mut watches = state.watches.iter().filter(|(scope, _)| scope.covers(&object.key));
             let Some((_, progress)) = watches.next() else { return };
             if !progress.newest.at_least(version) {
@@ -209,6 +231,7 @@ impl Store {
     /// The API server answered a delete of ours: the object of this uid is gone.
     pub fn deleted(&self, key: &ObjectKey, uid: &str) {
         self.write(|state| {
+            state.flights.is_ours(key, &Mark::Gone(uid.into()));
             if state.is(key, uid) {
                 state.remove_quietly(key);
             }
@@ -268,6 +291,12 @@ impl State {
             }
         }
         owner
+    }
+
+    fn tell_unless_ours(&mut self, mark: Mark, change: Change) {
+        if let Some(change) = self.flights.hold(mark, change) {
+            self.tell(&change);
+        }
     }
 
     fn tell(&mut self, change: &Change) {

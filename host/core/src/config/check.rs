@@ -50,6 +50,9 @@ impl Check<'_> {
             self.first_of_its_resource(&path.field("resource"), &watch.resource, earlier);
             self.not_empty(&path.field("on"), watch.on.len());
             self.namespaces(&path, watch.namespaces.as_ref());
+            if watch.namespaces.is_some() && watch.namespace_selector.is_some() {
+                self.note(&path.field("namespaceSelector"), "it beside namespaces", "one of them");
+            }
         }
     }
 
@@ -81,6 +84,7 @@ impl Check<'_> {
     fn limits(&mut self, limits: &Limits, path: &FieldPath) {
         self.within(&path.field("memory"), limits.memory, &Limits::MEMORY);
         self.within(&path.field("time"), limits.time, &Limits::TIME);
+        self.within(&path.field("input"), limits.input, &Limits::INPUT);
         self.within(&path.field("output"), limits.output, &Limits::OUTPUT);
         self.within(&path.field("concurrency"), limits.concurrency, &Limits::CONCURRENCY);
     }

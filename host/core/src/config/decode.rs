@@ -217,6 +217,15 @@ impl<T: Decode> Decode for Vec<T> {
     }
 }
 
+impl Decode for bool {
+    fn decode(at: Cursor) -> Option<Self> {
+        match at.node.content {
+            Content::Bool(value) => Some(value),
+            _ => at.expected("true or false"),
+        }
+    }
+}
+
 /// A list that names nothing twice.
 impl<T: Decode + Ord> Decode for BTreeSet<T> {
     fn decode(at: Cursor) -> Option<Self> {

@@ -17,6 +17,8 @@ pub struct Limits {
     pub memory: Bytes,
     /// Time from the start of a call to its answer: 10ms to 5m.
     pub time: Millis,
+    /// Size of what a plugin is told: the object, what it was before and its children, together; 64Ki to 64Mi.
+    pub input: Bytes,
     /// Size of a plugin's answer: 1Ki to 64Mi.
     pub output: Bytes,
     /// How many calls of this plugin may run side by side: 1 to 256.
@@ -29,6 +31,8 @@ impl Limits {
     pub const MEMORY: RangeInclusive<Bytes> = Bytes::mebi(1)..=Bytes::mebi(4096);
     /// What `time` may be.
     pub const TIME: RangeInclusive<Millis> = Millis(10)..=Millis::seconds(300);
+    /// What `input` may be.
+    pub const INPUT: RangeInclusive<Bytes> = Bytes(64 << 10)..=Bytes::mebi(64);
     /// What `output` may be.
     pub const OUTPUT: RangeInclusive<Bytes> = Bytes(1024)..=Bytes::mebi(64);
     /// What `concurrency` may be.
@@ -37,7 +41,13 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: Bytes::mebi(64), time: Millis::seconds(5), output: Bytes::mebi(4), concurrency: 16 }
+        Self {
+            memory: Bytes::mebi(64),
+            time: Millis::seconds(5),
+            input: Bytes::mebi(8),
+            output: Bytes::mebi(4),
+            concurrency: 16,
+        }
     }
 }
 
@@ -47,9 +57,10 @@ impl Decode for Limits {
         at.mapping(|fields| {
             let memory = fields.or("memory", default.memory);
             let time = fields.or("time", default.time);
+            let input = fields.or("input", default.input);
             let output = fields.or("output", default.output);
             let concurrency = fields.or("concurrency", default.concurrency);
-            Some(Self { memory: memory?, time: time?, output: output?, concurrency: concurrency? })
+            Some(Self { memory: memory?, time: time?, input: input?, output: output?, concurrency: concurrency? })
         })
     }
 }

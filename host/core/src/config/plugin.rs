@@ -41,6 +41,12 @@ pub struct PluginConfig {
     /// What one call may use.
     #[schemars(default)]
     pub limits: Limits,
+    /// Sends each set of writes as a server-side dry run first, so that one that can't be applied is not applied by half.
+    #[schemars(default)]
+    pub dry_run: bool,
+    /// Stops all calls of this plugin; its events wait, and so do deletions of objects with its finalizer.
+    #[schemars(default)]
+    pub suspend: bool,
 }
 
 /// Where the bytes of a plugin come from: one of the two.
@@ -94,6 +100,8 @@ impl Decode for PluginConfig {
             let settings = fields.or("settings", Map::new());
             let grants = fields.or("grants", Vec::new());
             let limits = fields.or("limits", Limits::default());
+            let dry_run = fields.or("dryRun", false);
+            let suspend = fields.or("suspend", false);
             Some(Self {
                 name: name?,
                 source: source?,
@@ -102,6 +110,8 @@ impl Decode for PluginConfig {
                 settings: settings?,
                 grants: grants?,
                 limits: limits?,
+                dry_run: dry_run?,
+                suspend: suspend?,
             })
         })
     }

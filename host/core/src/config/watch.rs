@@ -22,6 +22,9 @@ pub struct WatchConfig {
     /// Where; without it in all namespaces.
     #[schemars(with = "BTreeSet<Namespace>", length(min = 1), default, skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<BTreeSet<Namespace>>,
+    /// In which namespaces, by their labels, as `kubectl -l` takes it; in place of `namespaces`.
+    #[schemars(with = "LabelSelector", default, skip_serializing_if = "Option::is_none")]
+    pub namespace_selector: Option<LabelSelector>,
     /// Which of its objects, as `kubectl -l` takes it; without it all.
     #[schemars(with = "LabelSelector", default, skip_serializing_if = "Option::is_none")]
     pub label_selector: Option<LabelSelector>,
@@ -53,12 +56,14 @@ impl Decode for WatchConfig {
         at.mapping(|fields| {
             let resource = fields.required("resource");
             let namespaces = fields.optional("namespaces");
+            let namespace_selector = fields.optional("namespaceSelector");
             let label_selector = fields.optional("labelSelector");
             let on = fields.or("on", default_causes());
             let ignore = fields.or("ignore", BTreeSet::new());
             Some(Self {
                 resource: resource?,
                 namespaces: namespaces?,
+                namespace_selector: namespace_selector?,
                 label_selector: label_selector?,
                 on: on?,
                 ignore: ignore?,

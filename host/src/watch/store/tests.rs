@@ -128,3 +128,41 @@ fn a_list_of_one_namespace_leaves_the_others_alone() {
     store.clear(&scopes[1]);
     assert_eq!(version(&store, "a"), Some(1));
 }
+
+#[test]
+fn what_a_watch_shows_of_a_write_before_it_is_answered_is_no_change_either() {
+    let (store, mut changes) = store();
+    let store = Arc::new(store);
+    let key = object("a", "1", 1, None).key;
+    let under_way = store.writing(&key);
+    store.shown(&ALL, object("a", "1", 5, None));
+    assert!(heard(&mut changes).is_empty(), "whose it is is not known yet");
+    store.wrote(object("a", "1", 5, None));
+    drop(under_way);
+    assert!(heard(&mut changes).is_empty());
+    let under_way = store.writing(&key);
+    store.gone(&ALL, &object("a", "1", 6, None));
+    store.deleted(&key, "1");
+    drop(under_way);
+    assert!(heard(&mut changes).is_empty());
+}
+
+#[test]
+fn what_somebody_else_does_while_a_write_is_under_way_is_told_once_when_it_ends() {
+    let (store, mut changes) = store();
+    let store = Arc::new(store);
+    let key = object("a", "1", 1, None).key;
+    let (first, second) = (store.writing(&key), store.writing(&key));
+    store.shown(&ALL, object("a", "1", 4, None));
+    store.shown(&ALL, object("a", "1", 5, None));
+    store.shown(&ALL, object("a", "1", 6, None));
+    store.wrote(object("a", "1", 5, None));
+    drop(first);
+    assert!(heard(&mut changes).is_empty(), "another write is under way");
+    drop(second);
+    assert_eq!(heard(&mut changes), ["a"]);
+    let lost = store.writing(&key);
+    store.shown(&ALL, object("a", "1", 7, None));
+    drop(lost);
+    assert_eq!(heard(&mut changes), ["a"], "a write whose answer is lost leaves what it made to be looked at");
+}
