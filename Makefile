@@ -125,6 +125,21 @@ if [[ -z "$${OPERON_TEST_YES:-}" ]]; then
 fi
 endef
 
+# Runs a command with a control plane named in OPERON_TEST_KUBECONFIG: the user's, after a yes, or a fresh one.
+define on_control_plane
+on_control_plane() {
+	if [[ -n "$${OPERON_TEST_KUBECONFIG:-}" ]]; then
+		$(ask_before_writing)
+		"$$@"
+		return
+	fi
+	local dir="$$(mktemp -d)"
+	trap '$(BIN)/devcluster down --dir "'"$$dir"'" && rm -rf "'"$$dir"'"' EXIT
+	$(BIN)/devcluster up --dir "$$dir" --detach
+	OPERON_TEST_KUBECONFIG="$$dir/kubeconfig" "$$@"
+}
+endef
+
 .PHONY: test
 test: plugins $(CONTROL_PLANE) ## Run all tests, those against a control plane included
 	@summary=
@@ -147,19 +162,30 @@ test: plugins $(CONTROL_PLANE) ## Run all tests, those against a control plane i
 	}
 	suite "units" units
 	$(if $(CONTROL_PLANE),suite "control plane (Go)" control_plane)
-	cluster() {
-		if [[ -n "$${OPERON_TEST_KUBECONFIG:-}" ]]; then
-			$(ask_before_writing)
-			cargo test --workspace --test cluster
-			return
-		fi
-		local dir="$$(mktemp -d)"
-		trap '$(BIN)/devcluster down --dir "'"$$dir"'" && rm -rf "'"$$dir"'"' EXIT
-		$(BIN)/devcluster up --dir "$$dir" --detach
-		OPERON_TEST_KUBECONFIG="$$dir/kubeconfig" cargo test --workspace --test cluster
-	}
-	suite "against a control plane" cluster
+	$(on_control_plane)
+	# More at once than cores: most of the time they wait, some for a host that waits for a dead connection.
+	suite "against a control plane" on_control_plane cargo test --workspace --test cluster -- --test-threads=24
 	printf '\nAll tests passed:\n%s' "$$summary"
+
+.PHONY: soak
+soak: plugins $(CONTROL_PLANE) ## Run the long forms of the fault suite: kills and faults for half an hour (OPERON_TEST_SEED=N repeats one)
+	@$(on_control_plane)
+	on_control_plane cargo test --workspace --test cluster -- --ignored --nocapture --test-threads=1 soak
+
+# bench,TEST: runs one benchmark of the cluster suite with an optimized host.
+define bench
+	@$(on_control_plane)
+	export OPERON_TEST_BINARY="$(CURDIR)/target/release/operon"
+	on_control_plane cargo test --workspace --test cluster -- --ignored --nocapture bench::$(1)
+endef
+
+.PHONY: bench-fairness
+bench-fairness: build plugins $(CONTROL_PLANE) ## Latency of a plugin beside one that sleeps and one that fails
+	$(call bench,single_events)
+
+.PHONY: bench-converge
+bench-converge: build plugins $(CONTROL_PLANE) ## Rates of 1,000 objects created, deprived of their children, and deleted at once
+	$(call bench,a_thousand)
 
 .PHONY: lint
 lint: ## Check the format, and what the linters of Rust and Go find

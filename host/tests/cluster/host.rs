@@ -16,6 +16,8 @@ pub(crate) struct Host {
     child: Child,
     folder: TempDir,
     kubeconfig: PathBuf,
+    /// Starts before the one that runs.
+    former: usize,
 }
 
 impl Host {
@@ -27,8 +29,8 @@ impl Host {
     pub(crate) fn start_with(config: &Value, kubeconfig: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("operon.yaml"), config.to_string()).unwrap();
-        let child = run(folder.path(), kubeconfig, log_in(folder.path()));
-        Self { child, folder, kubeconfig: kubeconfig.into() }
+        let child = run(folder.path(), kubeconfig, log_in(folder.path(), 0));
+        Self { child, folder, kubeconfig: kubeconfig.into(), former: 0 }
     }
 
     /// As `start`, but who reads its log goes at once.
@@ -48,7 +50,9 @@ impl Host {
 
     /// The same again, with a fresh log.
     pub(crate) fn restart(&mut self) {
-        self.child = run(self.folder.path(), &self.kubeconfig, log_in(self.folder.path()));
+        self.former += 1;
+        let log = log_in(self.folder.path(), self.former);
+        self.child = run(self.folder.path(), &self.kubeconfig, log);
     }
 
     /// SIGTERM, and the exit code.
@@ -58,7 +62,16 @@ impl Host {
     }
 
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap()
+        fs::read_to_string(self.log_file(self.former)).unwrap()
+    }
+
+    /// The logs of all starts, the first one first.
+    pub(crate) fn logs(&self) -> Vec<PathBuf> {
+        (0..=self.former).map(|start| self.log_file(start)).collect()
+    }
+
+    fn log_file(&self, start: usize) -> PathBuf {
+        log_file(self.folder.path(), start)
     }
 
     /// Waits until the log has this.
@@ -68,14 +81,22 @@ impl Host {
 
     /// The causes with which an object was handled since the start, of those that come of changes.
     pub(crate) fn handled(&self, name: &str) -> Vec<String> {
+        let ended = self.causes(name, |line| line["result"].is_string());
+        ended.into_iter().filter(|cause| cause != "child-changed").collect()
+    }
+
+    /// The causes with which the plugin was called for an object since the start.
+    pub(crate) fn calls(&self, name: &str) -> Vec<String> {
+        self.causes(name, |line| line["message"] == "calling")
+    }
+
+    /// Those of the log's lines on an object; a name without namespace is of any.
+    fn causes(&self, name: &str, which: impl Fn(&Value) -> bool) -> Vec<String> {
         let log = self.log();
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let about = lines.filter(|line| {
-            line["object"].as_str().is_some_and(|object| object.ends_with(&format!("/{name}")))
-                && line["cause"].is_string()
-        });
-        let causes = about.map(|line| line["cause"].as_str().unwrap().to_owned());
-        causes.filter(|cause| cause != "child-changed").collect()
+        let named = |object: &str| object == name || object.ends_with(&format!("/{name}"));
+        let about = lines.filter(|line| line["object"].as_str().is_some_and(named) && which(line));
+        about.filter_map(|line| Some(line["cause"].as_str()?.to_owned())).collect()
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
@@ -93,12 +114,19 @@ impl Drop for Host {
     }
 }
 
-fn log_in(folder: &Path) -> Stdio {
-    File::create(folder.join("log")).unwrap().into()
+fn log_file(folder: &Path, start: usize) -> PathBuf {
+    folder.join(format!("log-{start}"))
+}
+
+fn log_in(folder: &Path, start: usize) -> Stdio {
+    File::create(log_file(folder, start)).unwrap().into()
 }
 
 fn run(folder: &Path, kubeconfig: &Path, log: Stdio) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_operon"))
+    // Benchmarks are made with the optimized one.
+    let binary = std::env::var_os("OPERON_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_operon").into());
+    Command::new(binary)
+        .env("OPERON_LOG", "info,operon_host=debug,operon_host::watch=trace")
         .args(["run", "--config"])
         .arg(folder.join("operon.yaml"))
         .arg("--kubeconfig")
@@ -122,4 +150,13 @@ pub(crate) fn config(world: &World, changes: &Value) -> Value {
     let fields = plugin.as_object_mut().unwrap();
     fields.extend(changes.as_object().cloned().unwrap_or_default());
     json!({"apiVersion": "operon.dev/v1alpha1", "kind": "HostConfig", "plugins": [plugin]})
+}
+
+/// Changes of `config` that give each Sample a Deployment of its own, one that makes no Pods: so hundreds cost the control plane little.
+pub(crate) fn own_deployments() -> Value {
+    let labels = json!({"app": "paused"});
+    let pod = json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "nginx", "image": "nginx:1.27-alpine"}]}});
+    let spec = json!({"paused": true, "selector": {"matchLabels": labels}, "template": pod});
+    let template = json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": spec});
+    json!({"settings": {"deployment": "{name}", "template": template}})
 }

@@ -5,9 +5,23 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "also in what the tests share")]
 
+mod bench;
+mod causes;
+mod chaos;
 mod check;
+mod children;
+mod faults;
 mod host;
+mod ledger;
+mod namespaces;
+mod outage;
+mod patches;
 mod plugins;
+mod proxy;
+mod release;
 mod restarts;
 mod sample;
+mod scripted;
+mod shapes;
 mod world;
+mod writes;

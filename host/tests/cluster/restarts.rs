@@ -1,9 +1,10 @@
 //! A host that dies, and objects that go, at the wrong moment.
 
+use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::{
-    host::Host,
+    host::{Host, own_deployments},
     world::{World, eventually, wasm},
 };
 
@@ -39,6 +40,25 @@ async fn what_changed_while_the_host_was_dead_is_handled_and_nothing_else() {
     assert!(host.handled("a-same").is_empty(), "{:?}", host.handled("a-same"));
     let now = world.get(&world.samples(), "a-same").await.unwrap();
     assert_eq!(now["metadata"]["resourceVersion"], same["metadata"]["resourceVersion"], "not a single write");
+}
+
+#[tokio::test]
+async fn what_befell_children_while_the_host_was_dead_is_mended() {
+    let world = World::new("drift-dead").await;
+    world.put_plugin(&world.namespace, "plugin", wasm("sample.wasm")).await;
+    let mut host = Host::start(&world, &own_deployments());
+    for name in ["deleted", "scaled"] {
+        world.apply_sample(name, 2).await;
+        world.replicas(name, Some(2)).await;
+        world.message(name, "2 replicas").await;
+    }
+    assert_eq!(host.terminate().await, Some(0));
+    let scaled = Patch::Merge(json!({"spec": {"replicas": 7}}));
+    world.deployments().patch("scaled", &PatchParams::default(), &scaled).await.unwrap();
+    world.deployments().delete("deleted", &DeleteParams::default()).await.unwrap();
+    host.restart();
+    world.replicas("scaled", Some(2)).await;
+    world.replicas("deleted", Some(2)).await;
 }
 
 #[tokio::test]

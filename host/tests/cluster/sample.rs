@@ -143,7 +143,7 @@ async fn the_rights_of_deploy_demo_are_enough_for_a_service_account() {
 }
 
 /// A kubeconfig of a service account's token, beside the cluster's own address and authority.
-async fn service_account_kubeconfig(
+pub(crate) async fn service_account_kubeconfig(
     world: &World,
     namespace: &str,
     name: &str,

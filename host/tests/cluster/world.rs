@@ -36,11 +36,16 @@ pub(crate) struct World {
 impl World {
     /// A fresh namespace in the control plane, which knows Samples.
     pub(crate) async fn new(test: &str) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let kubeconfig = PathBuf::from(
             std::env::var("OPERON_TEST_KUBECONFIG")
                 .expect("OPERON_TEST_KUBECONFIG has to name a cluster for tests; `make test` starts one and sets it"),
         );
+        Self::at(kubeconfig, test).await
+    }
+
+    /// The same in the control plane of that kubeconfig.
+    pub(crate) async fn at(kubeconfig: PathBuf, test: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let read = Kubeconfig::read_from(&kubeconfig).unwrap();
         let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
         let client = Client::try_from(config).unwrap();
@@ -58,6 +63,19 @@ impl World {
         Api::all(self.client.clone()).create(&PostParams::default(), &namespace).await.unwrap();
     }
 
+    pub(crate) async fn delete_namespace(&self, name: &str) {
+        let namespaces = Api::<Namespace>::all(self.client.clone());
+        namespaces.delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    pub(crate) async fn namespace_gone(&self, name: &str) {
+        let namespaces = Api::<Namespace>::all(self.client.clone());
+        eventually(&format!("namespace {name} is gone"), async || {
+            namespaces.get_opt(name).await.ok()?.is_none().then_some(())
+        })
+        .await;
+    }
+
     /// Server-side apply of a manifest of any kind, as soon as its kind is served.
     pub(crate) async fn apply(&self, manifest: &Value) {
         let name = manifest["metadata"]["name"].as_str().unwrap();
@@ -69,7 +87,7 @@ impl World {
         .await;
     }
 
-    fn api_of(&self, manifest: &Value) -> Api<DynamicObject> {
+    pub(crate) fn api_of(&self, manifest: &Value) -> Api<DynamicObject> {
         let api_version = manifest["apiVersion"].as_str().unwrap();
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         let kind = manifest["kind"].as_str().unwrap();
@@ -115,6 +133,15 @@ impl World {
             let live = self.deployments().get_opt(deployment).await.ok()?;
             let found = live.map(|live| live.data["spec"]["replicas"].as_u64().unwrap());
             (found == count).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until the Sample carries the record of this plugin, as `<host>.<plugin>`: then its event is done.
+    pub(crate) async fn recorded_by(&self, sample: &str, by: &str) {
+        eventually(&format!("{sample} carries the record of {by}"), async || {
+            let live = self.get(&self.samples(), sample).await?;
+            live["metadata"]["annotations"].get(format!("operon.dev/{by}")).map(drop)
         })
         .await;
     }
@@ -168,18 +195,23 @@ impl World {
 }
 
 /// Asks until there is an answer; fails past the bound, saying what was waited for.
-pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(start.elapsed() < BOUND, "waited {BOUND:?} in vain until {what}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+pub(crate) async fn eventually<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    within(BOUND, ask).await.unwrap_or_else(|| panic!("waited {BOUND:?} in vain until {what}"))
 }
 
-fn repo() -> PathBuf {
+/// Asks until there is an answer; none past the bound.
+pub(crate) async fn within<T>(bound: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    while start.elapsed() < bound {
+        if let Some(answer) = ask().await {
+            return Some(answer);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    None
+}
+
+pub(crate) fn repo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
