@@ -7,9 +7,12 @@ use kube::core::Status;
 /// Why the writes of an event ended early.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ApplyError {
-    /// The object is gone, or made anew; or its write went where nothing is, which looks alike.
+    /// The object is gone; or its write went where nothing is, such as a subresource that it has not, which looks alike.
     #[error("{0}")]
     Gone(String),
+    /// The object is gone or made anew; or somebody else's write got in the way, which looks alike.
+    #[error("{0}")]
+    Conflict(String),
     /// The object's namespace is going, and the object with it: nobody has to be told.
     #[error("{0}")]
     Ending(String),
@@ -47,8 +50,9 @@ impl ApplyError {
         match status.code {
             // A write that carries the uid of an object that is gone is a conflict (tried on 1.36), of one that was made anew an
             // attempt to change its uid.
-            404 | 409 if to == To::TheObject => Self::Gone(message),
-            422 if to == To::TheObject && is_about_uid(status) => Self::Gone(message),
+            404 if to == To::TheObject => Self::Gone(message),
+            409 if to == To::TheObject => Self::Conflict(message),
+            422 if to == To::TheObject && is_about_uid(status) => Self::Conflict(message),
             403 if has_cause(status, "NamespaceTerminating") && to == To::Elsewhere => {
                 Self::Unavailable { message, retry_after: None }
             }
@@ -68,6 +72,7 @@ impl ApplyError {
     pub fn map(self, message_of: impl FnOnce(String) -> String) -> Self {
         match self {
             Self::Gone(message) => Self::Gone(message_of(message)),
+            Self::Conflict(message) => Self::Conflict(message_of(message)),
             Self::Ending(message) => Self::Ending(message_of(message)),
             Self::Refused(message) => Self::Refused(message_of(message)),
             Self::Unavailable { message, retry_after } => {
@@ -114,9 +119,10 @@ mod tests {
     }
 
     #[test]
-    fn a_write_to_an_object_that_is_gone_or_another_ends_quietly() {
-        for (code, field) in [(404, ""), (409, ""), (422, "metadata.uid")] {
-            assert!(matches!(answered(code, To::TheObject, ("", field), 0), ApplyError::Gone(_)));
+    fn a_write_to_an_object_that_may_be_gone_or_another_is_told_apart() {
+        assert!(matches!(answered(404, To::TheObject, ("", ""), 0), ApplyError::Gone(_)));
+        for (code, field) in [(409, ""), (422, "metadata.uid")] {
+            assert!(matches!(answered(code, To::TheObject, ("", field), 0), ApplyError::Conflict(_)));
         }
     }
 

@@ -76,7 +76,12 @@ impl Handler {
     async fn judge(&self, case: &Case<'_>, trouble: Trouble) -> Option<Verdict> {
         Some(match trouble {
             Trouble::Apply(ApplyError::Ending(_)) => return None,
-            Trouble::Apply(ApplyError::Gone(message)) => return self.still_there(case, message).await,
+            Trouble::Apply(ApplyError::Gone(message)) => {
+                self.look_after(case, Verdict::new("Refused", message, true)).await?
+            }
+            Trouble::Apply(ApplyError::Conflict(message)) => {
+                self.look_after(case, Verdict::new("Unavailable", message, false)).await?
+            }
             Trouble::Apply(ApplyError::Refused(message)) => Verdict::new("Refused", message, true),
             Trouble::Apply(ApplyError::Unavailable { message, retry_after }) => {
                 Verdict { after: retry_after, ..Verdict::new("Unavailable", message, false) }
@@ -98,20 +103,21 @@ impl Handler {
         })
     }
 
-    /// The API server says that the object is not there, or is another: is it so? A subresource that it has not gets the same answer.
-    async fn still_there(&self, case: &Case<'_>, message: String) -> Option<Verdict> {
+    /// The API server says that the object is not there, or is another: is it so? Otherwise it is as said.
+    async fn look_after(&self, case: &Case<'_>, said: Verdict) -> Option<Verdict> {
         let (kind, object) = (&case.handled.kind, &case.handled.object);
         match api(&self.writer.client, kind, object.key.namespace.as_deref()).get_opt(&object.key.name).await {
             Ok(live) => live.and_then(|wire| wire.decode(kind).ok()).filter(|live| live.uid == object.uid)?,
             Err(error) => {
-                return Some(Verdict::new("Unavailable", format!("{message}; looking after it: {error}"), false));
+                let message = format!("{}; looking after it: {error}", said.message);
+                return Some(Verdict::new("Unavailable", message, false));
             }
         };
         // Its CRD may have got or lost the status subresource.
         if let Ok(Some(kind)) = self.discovery.resource(&kind.resource).await {
             case.handled.store.set_kind(kind);
         }
-        Some(Verdict::new("Refused", message, true))
+        Some(said)
     }
 
     /// The plugin wants to see the object no more as it is.

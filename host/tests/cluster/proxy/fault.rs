@@ -116,7 +116,7 @@ impl Plan {
     }
 
     /// Each request that a fault fits suffers one with this chance, of a third at most; a watch, which is one request for many
-    /// events, with three times that where they suffer.
+    /// events, the first time for certain and then with three times that, where its events suffer.
     pub(crate) fn chance(chance: f64, faults: &[Fault]) -> Self {
         let (asked, suffered, expired, injected) = Default::default();
         let (faults, only, often) = (faults.to_vec(), (|_| true) as fn(&Asked) -> bool, Often::Chance(chance));
@@ -161,7 +161,7 @@ impl Plan {
         let fault = fitting[dice.random_range(..fitting.len())];
         let so = match self.often {
             Often::Chance(chance) if asked.verb == Verb::Watch && fault.is_of_events() => {
-                dice.random_bool(3.0 * chance)
+                nth == 1 || dice.random_bool(3.0 * chance)
             }
             Often::Chance(chance) => dice.random_bool(chance),
             Often::First => nth == 1,
