@@ -22,5 +22,6 @@ pub mod events;
 pub mod handle;
 pub mod plugin;
 pub mod runtime;
+pub mod state;
 pub mod telemetry;
 pub mod watch;
