@@ -17,7 +17,7 @@ use operon_core::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{Semaphore, watch},
+    sync::Semaphore,
     task::JoinSet,
     time::timeout,
 };
@@ -29,7 +29,11 @@ use crate::{
     dispatch::Lane,
     events::{Events, Publisher},
     handle::{Handler, Watched},
-    plugin::{loader::Loader, sandbox::Sandbox},
+    plugin::{keeper::Keeper, loader::Loader, sandbox::Sandbox},
+    state::{
+        known::{Follower, Known},
+        writer::StateWriter,
+    },
     watch::{Scope, Store, Watch},
 };
 
@@ -71,8 +75,10 @@ fn stop_on_signal() -> anyhow::Result<CancellationToken> {
 /// Everything that runs.
 struct Host {
     lanes: Vec<Lane>,
-    loaders: Vec<(Loader, watch::Sender<Option<Arc<crate::plugin::Plugin>>>)>,
+    keepers: Vec<Keeper>,
+    states: Vec<StateWriter>,
     watches: Vec<Watch>,
+    follower: Follower,
     client: Client,
     events: Events,
     publisher: Publisher,
@@ -83,6 +89,7 @@ impl Host {
         let sandbox = Arc::new(Sandbox::new().context("starting the WebAssembly engine")?);
         let (events, publisher) = Events::new(client.clone(), config.host.as_str());
         let discovery = Discovery::new(client.clone());
+        let (known, follower) = Known::new(client.clone());
         let stores = Stores::of(config);
         let mut host = Self {
             watches: stores.watches(&client, &discovery),
@@ -90,13 +97,14 @@ impl Host {
             events,
             publisher,
             lanes: Vec::new(),
-            loaders: Vec::new(),
+            keepers: Vec::new(),
+            states: Vec::new(),
+            follower,
         };
         for plugin in &config.plugins {
             let identity = PluginIdentity::new(config.host.as_str(), plugin.name.as_str());
-            let (place, current) = watch::channel(None);
-            let handler = host.handler(plugin, identity, &stores, &discovery);
-            host.lanes.push(Lane::new(handler, current, plugin.limits.concurrency.into()));
+            let handler = Arc::new(host.handler(plugin, identity, &stores, &discovery));
+            host.lanes.push(Lane::new(handler.clone(), plugin.limits.concurrency.into()));
             let reads = Reads {
                 client: host.client.clone(),
                 discovery: discovery.clone(),
@@ -104,7 +112,9 @@ impl Host {
                 limit: plugin.limits.output.as_usize(),
             };
             let loader = Loader { config: plugin.clone(), sandbox: sandbox.clone(), reads: Some(Arc::new(reads)) };
-            host.loaders.push((loader, place));
+            let (client, known) = (host.client.clone(), known.clone());
+            host.states.push(StateWriter { client, handler: handler.clone(), known: known.clone() });
+            host.keepers.push(Keeper { loader, handler, events: host.events.clone(), known });
         }
         Ok(host)
     }
@@ -141,6 +151,8 @@ impl Host {
             config: plugin.clone(),
             guard: Mutex::default(),
             unobserved: Mutex::default(),
+            slot: Arc::default(),
+            failing: Mutex::default(),
         }
     }
 
@@ -150,8 +162,12 @@ impl Host {
         for watch in self.watches {
             background.spawn(watch.run());
         }
-        for (loader, place) in self.loaders {
-            background.spawn(loader.keep(self.client.clone(), self.events.clone(), place));
+        background.spawn(self.follower.run());
+        for keeper in self.keepers {
+            background.spawn(keeper.run(self.client.clone()));
+        }
+        for state in self.states {
+            background.spawn(state.run());
         }
         let mut lanes = JoinSet::new();
         for lane in self.lanes {
@@ -161,7 +177,7 @@ impl Host {
         while let Some(ended) = lanes.join_next().await {
             ended.context("a plugin's lane failed")?;
         }
-        // The watches and loaders hold nothing that has to be finished. What is left to tell is told by then.
+        // The watches and keepers hold nothing that has to be finished. What is left to tell is told by then.
         background.shutdown().await;
         drop(self.events);
         if timeout(LAST_EVENTS, publisher).await.is_err() {

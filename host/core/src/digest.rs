@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 /// What a piece of content is known by.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(Box<str>);
 
@@ -14,6 +14,13 @@ impl Digest {
     /// The digest of these bytes.
     pub fn of(bytes: impl AsRef<[u8]>) -> Self {
         Self(format!("sha256:{:x}", Sha256::digest(bytes)).into())
+    }
+
+    /// Reads what a person or another program wrote; none where it is no digest.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("sha256:")?;
+        let so = digits.len() == 64 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        so.then(|| Self(text.into()))
     }
 
     /// The whole digest, `sha256:` and 64 hexadecimal digits.
@@ -48,5 +55,16 @@ mod tests {
         let digest = Digest::of("");
         assert_eq!(digest.as_str(), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(digest.short(), "e3b0c44298fc");
+    }
+
+    #[test]
+    fn a_digest_is_read_as_it_is_written_and_nothing_else_is() {
+        let digest = Digest::of("");
+        assert_eq!(Digest::parse(digest.as_str()), Some(digest.clone()));
+        let text = digest.as_str();
+        let wrong = [&text[7..], &text[..70], &text.to_uppercase(), &text.replace('e', "g"), &format!("{text}0")];
+        for wrong in wrong {
+            assert_eq!(Digest::parse(wrong), None, "{wrong}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 //! | step | rules |
 //! | --- | --- |
 //! | config | [`config`], [`resource`], [`quantity`] |
+//! | plugin | [`standing`]: which version runs, which is held |
 //! | watch | [`object`]: an object as text, [`kind`]: what discovery knows |
 //! | dispatch | [`essence`], [`children`]: what counts as a change, [`decide`]: what there is to do, [`cause`] |
 //! | call | [`answer`]: what a plugin returns |
@@ -33,5 +34,6 @@ pub mod quantity;
 pub mod record;
 pub mod release;
 pub mod resource;
+pub mod standing;
 
 pub use malformed::Malformed;

@@ -23,6 +23,8 @@ pub const PAUSED: &str = "operon.dev/paused";
 pub struct PluginIdentity {
     /// `plugins[].name` of the config.
     pub plugin: String,
+    /// `host` of the config.
+    pub host: String,
     /// `<host>.<plugin>`.
     pub label: String,
 }
@@ -30,7 +32,7 @@ pub struct PluginIdentity {
 impl PluginIdentity {
     /// The plugin of that name in the host of that name.
     pub fn new(host: &str, plugin: &str) -> Self {
-        Self { plugin: plugin.into(), label: format!("{host}.{plugin}") }
+        Self { plugin: plugin.into(), host: host.into(), label: format!("{host}.{plugin}") }
     }
 
     /// The finalizer that keeps a deleted object until the plugin has handled its end.

@@ -9,7 +9,11 @@ mod queue;
 
 use std::{collections::HashMap, future::poll_fn, sync::Arc, time::Duration};
 
-use operon_core::{decide::Hints, object::ObjectKey};
+use operon_core::{
+    decide::Hints,
+    object::ObjectKey,
+    standing::{CALLS, Standing},
+};
 use queue::{Next, Queue, Turn, Urgency};
 use tokio::{
     sync::{
@@ -52,14 +56,14 @@ enum Signal {
 /// The events of one plugin.
 pub struct Lane {
     handler: Arc<Handler>,
-    plugin: watch::Receiver<Option<Arc<Plugin>>>,
+    standing: watch::Receiver<Standing<Arc<Plugin>>>,
     concurrency: usize,
     signals: UnboundedReceiver<Signal>,
 }
 
 impl Lane {
     /// Listens to the stores from now on; to be made before they are fed.
-    pub fn new(handler: Handler, plugin: watch::Receiver<Option<Arc<Plugin>>>, concurrency: usize) -> Self {
+    pub fn new(handler: Arc<Handler>, concurrency: usize) -> Self {
         let (sender, signals) = unbounded_channel();
         for (place, watched) in handler.watches.iter().enumerate() {
             watched.store.subscribe(sender.clone(), move |change| {
@@ -80,7 +84,7 @@ impl Lane {
                 Signal::Child(uid.unwrap_or_default().into())
             });
         }
-        Self { handler: Arc::new(handler), plugin, concurrency, signals }
+        Self { standing: handler.slot.subscribe(), handler, concurrency, signals }
     }
 
     /// Runs until `stop`, then until what is in flight has ended.
@@ -97,9 +101,14 @@ impl Lane {
             tracing::warn!(plugin = %self.handler.config.name, "the plugin is suspended: its events wait");
         }
         loop {
-            let version = self.plugin.borrow().clone();
-            if let Some(plugin) = version.filter(|_| ready && !suspended) {
-                while running.len() < self.concurrency
+            let (version, on_trial) = {
+                let standing = self.standing.borrow();
+                (standing.running().cloned(), standing.on_trial())
+            };
+            if let Some(plugin) = version.clone().filter(|_| ready && !suspended) {
+                // As many as may fail before the former version is back.
+                let most = if on_trial { self.concurrency.min(CALLS) } else { self.concurrency };
+                while running.len() < most
                     && let Some(turn) = queue.pop()
                 {
                     let (handler, plugin, of_task) = (self.handler.clone(), plugin.clone(), turn.clone());
@@ -128,7 +137,12 @@ impl Lane {
                 }
                 Some(signal) = self.signals.recv() => self.hear(&mut queue, signal),
                 () = &mut known, if !ready => ready = true,
-                Ok(()) = self.plugin.changed() => self.sweep(&mut queue),
+                Ok(()) = self.standing.changed() => {
+                    let now = self.standing.borrow().running().map(|plugin| plugin.digest.clone());
+                    if now != version.map(|plugin| plugin.digest.clone()) {
+                        self.sweep(&mut queue);
+                    }
+                }
                 () = poll_fn(|cx| queue.poll_due(cx)) => {}
             }
         }

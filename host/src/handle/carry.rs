@@ -13,6 +13,7 @@ use operon_core::{
     plan::{Draft, Plan},
     policy::Policy,
     record::{Outcome as Recorded, Record},
+    standing::Crash,
 };
 
 use super::{Case, Handler, Outcome, report::Trouble};
@@ -45,6 +46,9 @@ impl Handler {
         tracing::debug!(plugin = %case.plugin.name, %object, uid, %cause, essence, "calling");
         let answer = case.plugin.handle(self.event(case, cause)).await;
         let called = start.elapsed();
+        if self.is_over(case, &answer) {
+            return Outcome::Wait;
+        }
         let handled = match answer {
             Ok(set) => self.carry_out(case, cause, set).await,
             Err(CallError::Failure(failure)) => match self.carry_out_failure(case, cause, &failure).await {
@@ -66,8 +70,8 @@ impl Handler {
         let Written { requeue_after, children: wrote, left, .. } = written;
         // What the plugin made of the object itself is no reason to call it before its time.
         let subject = match &left {
-            Some(left) => case.subject.clone().with_essence(left.clone()),
-            None => case.subject.clone(),
+            Some(left) => case.subject(self).with_essence(left.clone()),
+            None => case.subject(self),
         };
         let call = Call { cause, essence: &case.essence.digest, wrote, left };
         let excess = self.guard.lock().unwrap_or_else(PoisonError::into_inner).count(case.key, call);
@@ -77,7 +81,25 @@ impl Handler {
         }
     }
 
-    fn event(&self, case: &Case, cause: Cause) -> Event {
+    /// The version has been taken out: another handles the event, and nobody has to be told on the object.
+    fn is_over(&self, case: &Case, answer: &Result<PatchSet, CallError>) -> bool {
+        let digest = &case.plugin.digest;
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        match answer {
+            Ok(_) => self.slot.succeeded(digest),
+            Err(error @ (CallError::Trap(_) | CallError::Limit(_))) if !failing.crashed(case.key) => {
+                let message = || format!("{}: {error}", case.handled.object.key);
+                if self.slot.crashed(digest, message) != Crash::Stays {
+                    return true;
+                }
+            }
+            Err(_) => {}
+        }
+        failing.called(case.key, answer.as_ref().err());
+        false
+    }
+
+    pub(super) fn event(&self, case: &Case, cause: Cause) -> Event {
         let Handled { kind, object, .. } = &case.handled;
         let previous = case.record.as_ref().and_then(Record::essence);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -173,7 +195,7 @@ impl Handler {
         Ok(())
     }
 
-    async fn plan(&self, case: &Case<'_>, draft: Draft) -> Result<Plan, Trouble> {
+    pub(super) async fn plan(&self, case: &Case<'_>, draft: Draft) -> Result<Plan, Trouble> {
         let kinds = self.discovery.kinds(draft.kinds()).await.map_err(|error| {
             let message = format!("looking up the kinds of the answer: {error}");
             ApplyError::Unavailable { message, retry_after: None }

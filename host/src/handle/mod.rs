@@ -1,11 +1,13 @@
 //! One event from its decision to its record: `mod` decides, `carry` calls and writes, `report` tells how it went.
 
 mod carry;
+mod failing;
+mod rehearse;
 mod report;
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -22,12 +24,15 @@ use operon_core::{
     record::{HandledBy, Outcome as Recorded, Record},
 };
 
+pub use failing::Failing;
+pub use rehearse::Rehearsal;
+
 use crate::{
     apply::{Handled, Writer},
     cluster::discovery::Discovery,
     dispatch::{Key, guard::Guard},
     events::Events,
-    plugin::Plugin,
+    plugin::{Plugin, slot::Slot},
     watch::Store,
 };
 
@@ -49,6 +54,10 @@ pub struct Handler {
     pub guard: Mutex<Guard<Key>>,
     /// Resources of children that are no longer observed, of which the log has told.
     pub unobserved: Mutex<BTreeSet<String>>,
+    /// Where its versions are put in place.
+    pub slot: Arc<Slot>,
+    /// Objects whose last call failed.
+    pub failing: Mutex<Failing>,
 }
 
 /// An entry of `watch`, and the objects that it is about.
@@ -108,7 +117,6 @@ struct Case<'a> {
     essence: Essence,
     record: Option<Record>,
     by: HandledBy,
-    subject: Subject,
     attempt: u32,
 }
 
@@ -132,34 +140,38 @@ impl Handler {
         attempt: u32,
         held: Option<&Subject>,
     ) -> Outcome {
-        let Some(watched) = self.watches.get(key.0) else { return Outcome::GONE };
-        let Watched { config: watch, store, .. } = watched;
-        let (Some(object), Some(kind)) = (store.get(&key.1), store.kind()) else { return Outcome::GONE };
-        let head = object.head();
-        let annotation = head.annotations.get(&self.writer.plugin.record_annotation());
-        let record = annotation.and_then(|text| Record::read(text, &object.uid));
-        self.tell_unobserved(record.as_ref());
-        let essence = Essence::of(&object, &watch.ignore);
-        let by = HandledBy { plugin: plugin.digest.clone(), settings: Digest::of(&self.settings) };
-        let handled = Handled { kind, object, store: store.clone() };
-        let children_differ = |record: &Record| self.children(&handled) != record.children.within(&self.config.owns);
-        let situation = Situation {
-            deleting: handled.object.deleting,
-            finalizer: head.finalizers.contains(&self.writer.plugin.finalizer()),
-            selected: watched.selects(&handled.object.key, &head),
-            paused: head.annotations.get(PAUSED).is_some_and(|value| value != "false"),
-            children_differ: hints.resumed && record.as_ref().is_some_and(children_differ),
-            essence: &essence,
-            record: record.as_ref(),
-            by: &by,
-            on: &watch.on,
-            hints,
+        let outcome = self.decide(plugin, key, hints, attempt, held).await;
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        match &outcome {
+            Outcome::Retry { .. } => failing.failed(key),
+            Outcome::Wait => {}
+            Outcome::Nothing { .. } | Outcome::Done { .. } | Outcome::Loop { .. } => failing.mended(key),
+        }
+        drop(failing);
+        outcome
+    }
+
+    /// Objects that the plugin handles.
+    pub fn objects(&self) -> usize {
+        let of_watch = |watched: &Watched| {
+            let keys = watched.store.keys().into_iter();
+            keys.filter(|key| watched.store.get(key).is_some_and(|object| watched.selects(key, &object.head()))).count()
         };
-        let (decision, subject) = (decide(&situation), Subject::of(&handled.object.uid, &situation));
-        if decision != Decision::Nothing && held == Some(&subject) {
+        self.watches.iter().map(of_watch).sum()
+    }
+
+    /// Those of them whose last event could not be handled.
+    pub fn errors(&self) -> usize {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).count()
+    }
+
+    async fn decide(&self, plugin: &Plugin, key: &Key, hints: Hints, attempt: u32, held: Option<&Subject>) -> Outcome {
+        let Some(case) = self.case(plugin, key, attempt) else { return Outcome::GONE };
+        self.tell_unobserved(case.record.as_ref());
+        let decision = decide(&case.situation(self, hints));
+        if decision != Decision::Nothing && held == Some(&case.subject(self)) {
             return Outcome::Wait;
         }
-        let case = Case { plugin, watch, key, handled, head, essence, record, by, subject, attempt };
         match decision {
             Decision::Nothing => {
                 let requeue_ms = case.record.as_ref().and_then(|record| record.requeue_ms);
@@ -171,7 +183,7 @@ impl Handler {
             }
             Decision::Call(cause) => self.call(&case, cause).await,
             Decision::Note => {
-                let hold = watch.on.contains(&Cause::Deleted) || self.holds(&case);
+                let hold = case.watch.on.contains(&Cause::Deleted) || self.holds(&case);
                 let noted = self.record(&case, hold, self.new_record(&case, Recorded::Done)).await;
                 self.ended(&case, "noted", noted.map(|()| None)).await
             }
@@ -180,6 +192,19 @@ impl Handler {
                 self.ended(&case, "released", released.map(|()| None)).await
             }
         }
+    }
+
+    /// An object as it is now; none where it is gone.
+    fn case<'a>(&'a self, plugin: &'a Plugin, key: &'a Key, attempt: u32) -> Option<Case<'a>> {
+        let Watched { config: watch, store, .. } = self.watches.get(key.0)?;
+        let (object, kind) = (store.get(&key.1)?, store.kind()?);
+        let head = object.head();
+        let annotation = head.annotations.get(&self.writer.plugin.record_annotation());
+        let record = annotation.and_then(|text| Record::read(text, &object.uid));
+        let essence = Essence::of(&object, &watch.ignore);
+        let by = HandledBy { plugin: plugin.digest.clone(), settings: Digest::of(&self.settings) };
+        let handled = Handled { kind, object, store: store.clone() };
+        Some(Case { plugin, watch, key, handled, head, essence, record, by, attempt })
     }
 
     /// The finalizer is on the object.
@@ -218,6 +243,30 @@ impl Watched {
 }
 
 impl Case<'_> {
+    fn situation<'s>(&'s self, handler: &Handler, hints: Hints) -> Situation<'s> {
+        let Self { watch, key, handled, head, essence, record, by, .. } = self;
+        let children_differ =
+            |record: &Record| handler.children(handled) != record.children.within(&handler.config.owns);
+        let watched = handler.watches.get(key.0);
+        Situation {
+            deleting: handled.object.deleting,
+            finalizer: handler.holds(self),
+            selected: watched.is_some_and(|watched| watched.selects(&key.1, head)),
+            paused: head.annotations.get(PAUSED).is_some_and(|value| value != "false"),
+            children_differ: hints.resumed && record.as_ref().is_some_and(children_differ),
+            essence,
+            record: record.as_ref(),
+            by,
+            on: &watch.on,
+            hints,
+        }
+    }
+
+    /// What a call for it is about.
+    fn subject(&self, handler: &Handler) -> Subject {
+        Subject::of(&self.handled.object.uid, &self.situation(handler, Hints::default()))
+    }
+
     fn reference(&self) -> ObjectReference {
         let Handled { kind, object, .. } = &self.handled;
         ObjectReference {

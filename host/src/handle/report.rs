@@ -59,7 +59,7 @@ impl Handler {
             Err(trouble) => trouble,
         };
         let (plugin, object, attempt) = (&case.plugin.name, &case.handled.object.key, case.attempt);
-        let subject = Some(case.subject.clone());
+        let subject = Some(case.subject(self));
         let Some(Verdict { reason, message, after, slow }) = self.judge(case, trouble).await else {
             tracing::debug!(%plugin, %object, cause = %what, "the object is gone, or going with its namespace");
             // Its last version is not here yet: the next look tells.
@@ -91,7 +91,7 @@ impl Handler {
                 let reason = match &error {
                     CallError::Failure(_) => "Failed",
                     CallError::Trap(_) => "Crashed",
-                    CallError::Limit(_) => "LimitExceeded",
+                    CallError::Limit(_) | CallError::Input(_) => "LimitExceeded",
                     CallError::Host(_) => "NotCalled",
                 };
                 let after = match &error {

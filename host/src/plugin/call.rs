@@ -69,6 +69,9 @@ pub enum CallError {
     /// It took more than it may.
     #[error("the plugin was stopped at its limit: {0}")]
     Limit(String),
+    /// What it would be told is more than it may be told.
+    #[error("the plugin was not called: {0}")]
+    Input(String),
     /// Not the plugin's fault.
     #[error("the plugin could not be called: {0:#}")]
     Host(anyhow::Error),
@@ -83,7 +86,7 @@ impl Event {
             return Ok(());
         }
         let count = self.children.len();
-        Err(CallError::Limit(format!(
+        Err(CallError::Input(format!(
             "limits.input is {limit} bytes; the object has {object}, what it was before {previous}, \
              its children ({count}) {children}"
         )))

@@ -1,22 +1,16 @@
-//! From bytes to a plugin in place: compiled, linked, described, its settings validated; only then put in place, at once.
-//!
-//! If any step fails, the version that was running goes on. Calls that are under way end on the version that they began with.
+//! From bytes to a version that can be called: compiled, linked, described, its settings validated.
 
 use std::sync::Arc;
 
-use futures::StreamExt;
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::Client;
-use operon_core::{config::PluginConfig, digest::Digest, json::canonical};
-use tokio::sync::watch;
+use operon_core::{config::PluginConfig, json::canonical};
 
 use super::{
     CallError, Plugin,
     limits::CallLimits,
     sandbox::Sandbox,
-    source::{self, Component, SourceError},
+    source::{Component, SourceError},
 };
-use crate::{cluster::reads::Reads, events::Events};
+use crate::cluster::reads::Reads;
 
 /// Why a component was not put in place.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +32,13 @@ pub enum LoadError {
     Settings(String),
 }
 
+impl LoadError {
+    /// It may do in a moment.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Describe(CallError::Host(_)) | Self::Validate(CallError::Host(_)))
+    }
+}
+
 /// Prepares components for one entry of the config.
 pub struct Loader {
     /// The entry.
@@ -50,9 +51,9 @@ pub struct Loader {
 
 impl Loader {
     /// Compiles, links, describes and validates.
-    pub async fn load(&self, component: Component) -> Result<Plugin, LoadError> {
+    pub async fn load(&self, component: &Component) -> Result<Plugin, LoadError> {
         let sandbox = self.sandbox.clone();
-        let Component { bytes, digest } = component;
+        let (bytes, digest) = (component.bytes.clone(), component.digest.clone());
         let compiled = tokio::task::spawn_blocking(move || sandbox.prepare(&bytes)).await;
         let pre = match compiled {
             Ok(prepared) => prepared.map_err(|error| LoadError::Component(format!("{error:#}")))?,
@@ -71,52 +72,5 @@ impl Loader {
         let settings = canonical(&self.config.settings.clone().into());
         plugin.validate(settings).await.map_err(LoadError::Validate)?.map_err(LoadError::Settings)?;
         Ok(plugin)
-    }
-
-    /// Keeps the newest good version in `place` as long as the host runs.
-    pub async fn keep(self, client: Client, events: Events, place: watch::Sender<Option<Arc<Plugin>>>) {
-        let name = &self.config.name;
-        let mut fetches = source::watch(&client, &self.config.source);
-        let mut last: Option<Digest> = None;
-        while let Some(fetched) = fetches.next().await {
-            let loaded = match fetched.bytes {
-                Ok(component) if last.as_ref() == Some(&component.digest) => continue,
-                Ok(component) => {
-                    last = Some(component.digest.clone());
-                    let size = component.bytes.len();
-                    tracing::info!(plugin = %name, digest = component.digest.short(), size, "compiling the plugin");
-                    self.load(component).await
-                }
-                Err(error) => {
-                    last = None;
-                    Err(error.into())
-                }
-            };
-            match loaded {
-                Ok(plugin) => {
-                    let (version, digest) = (&plugin.version, plugin.digest.short());
-                    tracing::info!(plugin = %name, version, digest, "the plugin is in place");
-                    place.send_replace(Some(Arc::new(plugin)));
-                }
-                Err(error) => {
-                    let running = place.borrow().as_ref().map(|plugin| plugin.digest.short().to_owned());
-                    self.report(&error, running.as_deref(), fetched.reference.as_ref(), &events);
-                }
-            }
-        }
-    }
-
-    /// Says why, and what goes on, in the log and on the ConfigMap.
-    fn report(&self, error: &LoadError, running: Option<&str>, configmap: Option<&ObjectReference>, events: &Events) {
-        let (name, source) = (&self.config.name, &self.config.source);
-        let instead = match running {
-            Some(digest) => format!("version {digest} goes on"),
-            None => "no version of it runs yet, its events wait".to_owned(),
-        };
-        tracing::warn!(plugin = %name, %source, "the plugin is not loaded: {error}; {instead}");
-        if let Some(configmap) = configmap {
-            let note = format!("plugin {name} is not loaded from here: {error}; {instead}");
-            events.warn(configmap, "PluginNotLoaded", &note);
-        }
     }
 }

@@ -1,0 +1,227 @@
+//! Keeps the newest good version of a plugin in place: what its source holds is loaded, tried, and only then put into the slot.
+//!
+//! If any step fails, the version that was running goes on, and why is told in the log and on the ConfigMap.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use operon_core::{
+    digest::Digest,
+    standing::{Standing, Trouble, is_too_much},
+};
+use tokio::time::sleep;
+
+use super::{
+    Plugin,
+    loader::{LoadError, Loader},
+    slot::Slot,
+    source::{self, Component, Fetched},
+};
+use crate::{
+    delay::{backoff, jittered},
+    events::Events,
+    handle::{Handler, Rehearsal},
+    state::known::{Known, restored},
+};
+
+/// Delay before a version that could not be loaded for a moment is loaded again; it doubles, up to the second.
+const AGAIN: Duration = Duration::from_secs(1);
+const AGAIN_LIMIT: Duration = Duration::from_mins(1);
+
+/// What a hold for too many deletions is called: the one that a person can end.
+const WOULD_PRUNE: &str = "WouldPrune";
+
+/// Keeps one plugin up to date.
+pub struct Keeper {
+    /// Of the plugin.
+    pub loader: Loader,
+    /// Knows the plugin's objects.
+    pub handler: Arc<Handler>,
+    /// For what a person should see.
+    pub events: Events,
+    /// How the plugin was when a host ran last, and what a person asks.
+    pub known: Known,
+}
+
+/// What the keeper remembers.
+#[derive(Default)]
+struct Memory {
+    /// What was loaded last, whether it was good or not.
+    tried: Option<Digest>,
+    /// Where the plugin comes from, for Events.
+    reference: Option<ObjectReference>,
+    /// Holds of which was told.
+    told: BTreeSet<Digest>,
+}
+
+impl Keeper {
+    /// Runs as long as the host.
+    pub async fn run(mut self, client: Client) {
+        let mut memory = Memory::default();
+        if let Some(left) = self.known.left(&self.handler.writer.plugin.label).await {
+            let (held, last_good) = restored(&left);
+            memory.told.extend(held.keys().cloned());
+            self.slot().change(|standing| *standing = Standing::restored(held, last_good));
+        }
+        let mut approved = self.approved();
+        let mut fetches = source::watch(&client, &self.loader.config.source);
+        let mut standing = self.slot().subscribe();
+        loop {
+            tokio::select! {
+                fetched = fetches.next() => match fetched {
+                    Some(fetched) => self.take(&mut memory, fetched).await,
+                    None => return,
+                },
+                () = self.known.changed() => {
+                    let now = self.approved();
+                    if now != approved {
+                        // What was held may run now: it is fetched again, and comes from the cache.
+                        approved = now;
+                        memory.tried = None;
+                        fetches = source::watch(&client, &self.loader.config.source);
+                    }
+                }
+                Ok(()) = standing.changed() => self.tell_holds(&mut memory),
+            }
+        }
+    }
+
+    fn slot(&self) -> &Slot {
+        &self.handler.slot
+    }
+
+    /// What the source holds now.
+    async fn take(&self, memory: &mut Memory, fetched: Fetched) {
+        memory.reference = fetched.reference;
+        let component = match fetched.bytes {
+            Ok(component) => component,
+            Err(error) => {
+                memory.tried = None;
+                let trouble = Trouble { reason: "NotLoaded".into(), message: LoadError::from(error).to_string() };
+                return self.refuse(memory, trouble);
+            }
+        };
+        let digest = component.digest.clone();
+        self.slot().change(|standing| standing.wanted = Some(digest.clone()));
+        if self.slot().with(|standing| standing.digest() == Some(&digest)) {
+            memory.tried = Some(digest);
+            return self.slot().change(|standing| standing.trouble = None);
+        }
+        if memory.tried.as_ref() == Some(&digest) {
+            return;
+        }
+        memory.tried = Some(digest.clone());
+        if let Some(why) = self.held(&digest) {
+            return self.refuse(memory, why);
+        }
+        match self.load(component).await {
+            Ok(plugin) => self.try_out(memory, plugin).await,
+            Err(error) => {
+                let trouble = Trouble { reason: "NotLoaded".into(), message: error.to_string() };
+                self.refuse(memory, trouble);
+            }
+        }
+    }
+
+    /// Why it is not to be run; a person may have ended that.
+    fn held(&self, digest: &Digest) -> Option<Trouble> {
+        let why = self.slot().with(|standing| standing.held().get(digest).map(|hold| hold.why.clone()))?;
+        if why.reason == WOULD_PRUNE && self.is_approved(digest) {
+            self.slot().change(|standing| standing.free(digest));
+            return None;
+        }
+        Some(why)
+    }
+
+    /// Digests of versions that a person lets run although they would delete many children.
+    fn approved(&self) -> BTreeSet<String> {
+        self.known.approved(&self.handler.writer.plugin.label)
+    }
+
+    fn is_approved(&self, digest: &Digest) -> bool {
+        self.approved().contains(digest.as_str())
+    }
+
+    async fn load(&self, component: Component) -> Result<Plugin, LoadError> {
+        let (name, digest, size) = (&self.loader.config.name, component.digest.clone(), component.bytes.len());
+        tracing::info!(plugin = %name, digest = digest.short(), size, "loading the plugin");
+        let mut failures = 0;
+        loop {
+            match self.loader.load(&component).await {
+                Err(error) if error.may_pass() => {
+                    tracing::warn!(plugin = %name, digest = digest.short(), "loading the plugin, again in a moment: {error}");
+                    sleep(jittered(backoff(AGAIN, failures, AGAIN_LIMIT))).await;
+                    failures += 1;
+                }
+                loaded => return loaded,
+            }
+        }
+    }
+
+    /// Calls it for all objects, carries nothing out, and puts it in place if it does no harm.
+    async fn try_out(&self, memory: &mut Memory, plugin: Plugin) {
+        let (name, version, digest) = (plugin.name.clone(), plugin.version.clone(), plugin.digest.clone());
+        let rehearsal = self.handler.rehearse(&plugin).await;
+        let Rehearsal { calls, pruned, children, .. } = rehearsal;
+        if let Some(why) = self.objection(&digest, &rehearsal) {
+            self.slot().hold(digest, why);
+            return self.tell_holds(memory);
+        }
+        let digest = digest.short();
+        self.slot().put(plugin);
+        tracing::info!(plugin = %name, version, digest, calls, pruned, children, "the plugin is in place");
+    }
+
+    /// Why a version is not put in place after it was tried.
+    fn objection(&self, digest: &Digest, rehearsal: &Rehearsal) -> Option<Trouble> {
+        let Rehearsal { crash, pruned, named, children, .. } = rehearsal;
+        if let Some(crash) = crash {
+            let message = format!("it was tried with the objects that there are, before it was put in place: {crash}");
+            return Some(Trouble { reason: "Crashed".into(), message });
+        }
+        if !is_too_much(*pruned, *children) || self.is_approved(digest) {
+            return None;
+        }
+        let (plugin, named) = (&self.handler.writer.plugin, named.join(", "));
+        let message = format!(
+            "it would delete {pruned} of the plugin's {children} children, such as {named}; \
+             to let it: operon approve {} --host {} --digest {digest}",
+            plugin.plugin, plugin.host
+        );
+        Some(Trouble { reason: WOULD_PRUNE.into(), message })
+    }
+
+    /// What the source holds is not run: says why, and what goes on, in the log and on the ConfigMap.
+    fn refuse(&self, memory: &Memory, trouble: Trouble) {
+        self.tell(memory, "PluginNotLoaded", "is not loaded", &trouble.message);
+        self.slot().refuse(trouble);
+    }
+
+    /// Tells of versions that are held since it was last told.
+    fn tell_holds(&self, memory: &mut Memory) {
+        let held = self.slot().with(|standing| standing.held().clone());
+        memory.told.retain(|digest| held.contains_key(digest));
+        for (digest, hold) in held {
+            if memory.told.insert(digest.clone()) {
+                let what = format!("version {} is held, reason {}", digest.short(), hold.why.reason);
+                self.tell(memory, "PluginHeld", &what, &hold.why.message);
+            }
+        }
+    }
+
+    fn tell(&self, memory: &Memory, reason: &str, what: &str, why: &str) {
+        let (name, source) = (&self.loader.config.name, &self.loader.config.source);
+        let running = self.slot().with(|standing| standing.digest().map(|digest| digest.short().to_owned()));
+        let instead = match running {
+            Some(digest) => format!("version {digest} goes on"),
+            None => "no version of it runs yet, its events wait".to_owned(),
+        };
+        tracing::warn!(plugin = %name, %source, reason, "the plugin {what}: {why}; {instead}");
+        if let Some(configmap) = &memory.reference {
+            let note = format!("plugin {name} {what}: {why}; {instead}");
+            self.events.warn(configmap, reason, &note);
+        }
+    }
+}
