@@ -39,6 +39,34 @@ pub enum Command {
     },
     /// Show which objects a plugin holds by its finalizer and its record, and take both away: to uninstall it, or free an object
     Release(Release),
+    /// Show how the plugins of all hosts are: which version runs, and why another does not
+    Status(Status),
+    /// Let a version of a plugin run that is held because it would delete many children
+    Approve(Approve),
+}
+
+/// Of which cluster.
+#[derive(Debug, clap::Args)]
+pub struct Status {
+    /// As who.
+    #[command(flatten)]
+    pub login: Login,
+}
+
+/// Which version of which plugin.
+#[derive(Debug, clap::Args)]
+pub struct Approve {
+    /// Name of the plugin in the config of its host
+    pub plugin: PluginName,
+    /// Name of the host, as in its config
+    #[arg(long, default_value = "default")]
+    pub host: String,
+    /// Digest of the version, or its beginning [default: the one that is held]
+    #[arg(long)]
+    pub digest: Option<String>,
+    /// As who.
+    #[command(flatten)]
+    pub login: Login,
 }
 
 /// Which objects of which plugin are released.

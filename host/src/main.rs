@@ -13,6 +13,8 @@ fn main() -> ExitCode {
     match command {
         Command::Check { config } => cli::check::check(&config),
         Command::Release(args) => cli::release::release(&args),
+        Command::Status(args) => cli::state::status(&args),
+        Command::Approve(args) => cli::state::approve(&args),
         Command::Run { config, login } => {
             telemetry::start();
             match runtime::run(&config, &login) {

@@ -172,7 +172,7 @@ mod tests {
     fn standing(running: &[&'static str]) -> Standing<&'static str> {
         let mut standing = Standing::default();
         for name in running {
-            standing.put(Digest::of(name), name, NOW);
+            standing.put(Digest::of(name), *name, NOW);
             if *name != running[running.len() - 1] {
                 succeed(&mut standing, name, GOOD);
             }

@@ -2,3 +2,5 @@
 
 pub mod check;
 pub mod release;
+pub mod state;
+mod table;

@@ -66,7 +66,8 @@ impl Handler {
             Ok(written) => written,
             Err(trouble) => return self.ended(case, cause, Err(trouble)).await,
         };
-        tracing::info!(plugin = %case.plugin.name, %object, %cause, result = "done", duration = ?start.elapsed(), "handled");
+        let (plugin, version, duration) = (&case.plugin.name, &case.plugin.version, start.elapsed());
+        tracing::info!(%plugin, version, %object, %cause, result = "done", ?duration, "handled");
         let Written { requeue_after, children: wrote, left, .. } = written;
         // What the plugin made of the object itself is no reason to call it before its time.
         let subject = match &left {

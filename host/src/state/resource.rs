@@ -95,3 +95,26 @@ pub struct Condition {
     #[schemars(with = "String")]
     pub last_transition_time: Timestamp,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use kube::CustomResourceExt;
+    use serde_json::{Value, json};
+
+    use super::PluginState;
+
+    /// To write it anew: `OPERON_WRITE_CRDS=1 cargo test --workspace --lib the_crd_in_deploy`.
+    #[test]
+    fn the_crd_in_deploy_is_that_of_the_types() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/crds/plugins.operon.dev.yaml");
+        let crd = json!(PluginState::crd());
+        if std::env::var_os("OPERON_WRITE_CRDS").is_some() {
+            let text = serde_saphyr::to_string(&crd).unwrap();
+            fs::write(&file, format!("# Made of host/src/state/resource.rs, see the test there.\n{text}")).unwrap();
+        }
+        let written: Value = serde_saphyr::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+        assert_eq!(written, crd);
+    }
+}

@@ -90,13 +90,22 @@ impl Host {
         self.causes(name, |line| line["message"] == "calling")
     }
 
-    /// Those of the log's lines on an object; a name without namespace is of any.
+    /// The versions that have handled an object since the start.
+    pub(crate) fn versions(&self, name: &str) -> Vec<String> {
+        self.lines(name, "version", |line| line["result"] == "done")
+    }
+
     fn causes(&self, name: &str, which: impl Fn(&Value) -> bool) -> Vec<String> {
+        self.lines(name, "cause", which)
+    }
+
+    /// A field of the log's lines on an object; a name without namespace is of any.
+    fn lines(&self, name: &str, field: &str, which: impl Fn(&Value) -> bool) -> Vec<String> {
         let log = self.log();
         let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let named = |object: &str| object == name || object.ends_with(&format!("/{name}"));
         let about = lines.filter(|line| line["object"].as_str().is_some_and(named) && which(line));
-        about.filter_map(|line| Some(line["cause"].as_str()?.to_owned())).collect()
+        about.filter_map(|line| Some(line[field].as_str()?.to_owned())).collect()
     }
 
     pub(crate) fn is_running(&mut self) -> bool {

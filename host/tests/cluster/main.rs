@@ -23,5 +23,6 @@ mod restarts;
 mod sample;
 mod scripted;
 mod shapes;
+mod swap;
 mod world;
 mod writes;

@@ -54,6 +54,8 @@ impl World {
         let world = Self { client, namespace, kubeconfig };
         world.make_namespace(&world.namespace).await;
         world.apply(&manifest("crd.yaml")[0]).await;
+        let states = fs::read_to_string(repo().join("deploy/crds/plugins.operon.dev.yaml")).unwrap();
+        world.apply(&documents(&states)[0]).await;
         world
     }
 
@@ -163,6 +165,22 @@ impl World {
         .await;
     }
 
+    /// The notes of all Warnings on objects of a kind.
+    pub(crate) async fn warnings(&self, kind: &str) -> Vec<String> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let events = api.list(&ListParams::default()).await.unwrap().items.into_iter();
+        let about = events.filter(|event| event.regarding.as_ref().is_some_and(|r| r.kind.as_deref() == Some(kind)));
+        about.filter(|event| event.type_.as_deref() == Some("Warning")).filter_map(|event| event.note).collect()
+    }
+
+    /// Runs `operon` as a person would; returns its exit code and what it printed.
+    pub(crate) async fn operon(&self, args: &[&str]) -> (Option<i32>, String) {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_operon"));
+        let output = command.args(args).arg("--kubeconfig").arg(&self.kubeconfig).output().await.unwrap();
+        let printed = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(printed).unwrap())
+    }
+
     /// Waits for an Event on an object; returns its note.
     pub(crate) async fn event(&self, kind: &str, name: &str, part: &str) -> String {
         let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -219,6 +237,18 @@ pub(crate) fn repo() -> PathBuf {
 pub(crate) fn wasm(name: &str) -> Vec<u8> {
     let file = repo().join("target/plugins").join(name);
     fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; `make plugins` builds it", file.display()))
+}
+
+/// Another version of the guest `scripted`: see `VERSION` there.
+pub(crate) fn version(of: &Value) -> Vec<u8> {
+    let mark = b"OPERON-TEST-VERSION:";
+    let mut bytes = wasm("scripted.wasm");
+    let begin = bytes.windows(mark.len()).position(|window| window == mark).expect("the mark is in it") + mark.len();
+    let text = of.to_string();
+    let room = &mut bytes[begin..begin + 2048 - mark.len()];
+    room.fill(b' ');
+    room[..text.len()].copy_from_slice(text.as_bytes());
+    bytes
 }
 
 /// The documents of a file of `deploy/demo`.

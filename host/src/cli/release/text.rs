@@ -6,21 +6,12 @@ use super::search::{Found, Unread, Why};
 
 /// The objects as a table, with a heading.
 pub(super) fn table(found: &[Found]) -> String {
-    let heading = ["RESOURCE", "OBJECT", "FINALIZER", "RECORD", "BEING DELETED"].map(str::to_owned);
     let rows = found.iter().map(|Found { kind, key, hold, deleting, .. }| {
         let said = [hold.finalizer.is_some(), hold.record, *deleting].map(|so| if so { "yes" } else { "no" });
         let [finalizer, record, deleting] = said.map(str::to_owned);
         [kind.resource.to_string(), key.to_string(), finalizer, record, deleting]
     });
-    let rows: Vec<_> = std::iter::once(heading).chain(rows).collect();
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or_default();
-    let widths = [0, 1, 2, 3, 4].map(width);
-    let line = |row: &[String; 5]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
-    };
-    rows.iter().map(line).collect()
+    crate::cli::table::table(&["RESOURCE", "OBJECT", "FINALIZER", "RECORD", "BEING DELETED"], &rows.collect::<Vec<_>>())
 }
 
 /// What is not known; each line is a sentence of its own.

@@ -99,9 +99,9 @@ impl Asked {
         Self { verb, resource, name, subresource, manager, dry_run: false, version, selector, recorded }
     }
 
-    /// Something that changes an object; Events, leases and dry runs are apart.
+    /// Something that changes an object; Events, leases, states of plugins and dry runs are apart.
     pub(crate) fn is_write(&self) -> bool {
-        let apart = ["events.", "events.events.k8s.io", "leases.coordination.k8s.io"];
+        let apart = ["events.", "events.events.k8s.io", "leases.coordination.k8s.io", "plugins.operon.dev"];
         self.changes() && !self.dry_run && !apart.contains(&self.resource.as_str())
     }
 

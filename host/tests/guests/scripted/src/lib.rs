@@ -1,9 +1,43 @@
 //! A guest for tests: the object's `spec` says what the plugin does; where the object has none, the setting `script`.
+//!
+//! A test makes another version of it by writing into the compiled component, see [`VERSION`].
 
-use std::{thread, time::Duration};
+use std::{collections::BTreeMap, hint::black_box, thread, time::Duration};
 
-use operon_plugin::{Cause, Description, Event, Failure, Handler, ObjectRef, PatchSet, Value, json};
+use operon_plugin::{Cause, Description, Event, Failure, Handler, ObjectRef, PatchSet, Value, json, serde_json};
 use serde::Deserialize;
+
+/// Where tests write what makes a version, as JSON after the mark: so that one build is as many versions as they like.
+static VERSION: [u8; 2048] = {
+    let mut room = [b' '; 2048];
+    let (mark, rest) = room.split_at_mut(MARK.len());
+    mark.copy_from_slice(MARK);
+    rest[0] = b'{';
+    rest[1] = b'}';
+    room
+};
+const MARK: &[u8] = b"OPERON-TEST-VERSION:";
+
+/// What makes a version.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct Version {
+    /// What it says that it is.
+    name: Option<String>,
+    /// What it does for a cause, or for `any`, whatever the object says.
+    on: BTreeMap<String, Script>,
+    /// What `describe` does.
+    describe: Script,
+    /// What it says to all settings.
+    refuses: Option<String>,
+}
+
+impl Version {
+    fn read() -> Self {
+        let begin = MARK.len();
+        serde_json::from_slice(&black_box(&VERSION)[begin..]).expect("a version")
+    }
+}
 
 /// What to do.
 #[derive(Clone, Default, Deserialize)]
@@ -68,11 +102,19 @@ struct Scripted;
 
 impl Handler for Scripted {
     fn describe() -> Description {
-        Description::new("scripted", env!("CARGO_PKG_VERSION"))
+        let Version { name, describe, .. } = Version::read();
+        describe.begin();
+        Description::new("scripted", name.as_deref().unwrap_or(env!("CARGO_PKG_VERSION")))
+    }
+
+    fn validate(_settings: Value) -> Result<(), String> {
+        Version::read().refuses.map_or(Ok(()), Err)
     }
 
     fn handle(event: Event) -> Result<PatchSet, Failure> {
-        let script = script(&event)?;
+        let mut version = Version::read();
+        let own = version.on.remove(name(event.cause)).or_else(|| version.on.remove("any"));
+        let script = own.map_or_else(|| script(&event), Ok)?;
         match (event.cause, script.deleted.clone()) {
             (Cause::Deleted, None) => Ok(PatchSet::new().no_children()),
             (Cause::Deleted, Some(script)) => script.play(&event),
@@ -110,9 +152,13 @@ fn name(cause: Cause) -> &'static str {
 }
 
 impl Script {
-    fn play(mut self, event: &Event) -> Result<PatchSet, Failure> {
+    fn begin(&self) {
         thread::sleep(Duration::from_millis(self.sleep_ms));
-        assert!(!self.trap, "the object asks for a trap");
+        assert!(!self.trap, "a trap was asked for");
+    }
+
+    fn play(mut self, event: &Event) -> Result<PatchSet, Failure> {
+        self.begin();
         if let Some(fail) = self.fail {
             return Err(fail.failure());
         }
@@ -133,6 +179,7 @@ impl Script {
             let status = self.status.get_or_insert_with(|| json!({}));
             status["echo"] = json!({
                 "cause": name(event.cause),
+                "version": Version::read().name,
                 "attempt": event.attempt,
                 "previous": event.previous::<Value>(),
                 "children": event.children.len(),
