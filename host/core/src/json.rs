@@ -6,7 +6,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 
 /// The members of a JSON object in their order, values left as text.
 #[derive(Debug, Default)]
@@ -123,6 +123,41 @@ pub fn contains(live: &Value, wanted: &Value) -> bool {
     }
 }
 
+/// Is there a difference between two versions of an object that an apply in between has not made, the API server's own bookkeeping
+/// apart? Then somebody else has changed it as well.
+pub fn changed_beyond(before: &Value, after: &Value, applied: &Value) -> bool {
+    let content = |version: &Value| {
+        let mut content = version.clone();
+        if let Some(metadata) = content.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.retain(|name, _| !["resourceVersion", "generation", "managedFields"].contains(&name.as_str()));
+        }
+        content
+    };
+    differs_beyond(&content(before), &content(after), applied)
+}
+
+/// What is not there is null.
+fn differs_beyond(before: &Value, after: &Value, applied: &Value) -> bool {
+    if before == after {
+        return false;
+    }
+    let fields = |value: &Value| match value {
+        Value::Object(fields) => Some(fields.clone()),
+        Value::Null => Some(Map::new()),
+        _ => None,
+    };
+    match (fields(before), fields(after), applied) {
+        (Some(before), Some(after), Value::Object(applied)) => {
+            let get = |fields: &Map<String, Value>, name: &str| fields.get(name).cloned().unwrap_or_default();
+            let mut names = before.keys().chain(after.keys());
+            names.any(|name| differs_beyond(&get(&before, name), &get(&after, name), &get(applied, name)))
+        }
+        (_, _, Value::Null) => true,
+        // It was so before: this apply has not made it otherwise.
+        _ => contains(before, applied),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -135,6 +170,49 @@ mod tests {
         let b: Value = serde_json::from_str(r#"{ "a":"é\"", "b":[ {"x":2,"y":1} ] }"#).unwrap();
         assert_eq!(canonical(&a), canonical(&b));
         assert_eq!(canonical(&a), r#"{"a":"é\"","b":[{"x":2,"y":1}]}"#);
+    }
+
+    #[test]
+    fn what_an_apply_made_is_told_from_what_somebody_else_changed() {
+        let version = |rest: Value| {
+            let mut object = json!({
+                "metadata": {"name": "a", "resourceVersion": "1", "generation": 1, "labels": {"theirs": "1"}},
+                "spec": {"replicas": 1, "paused": true, "containers": [{"image": "a", "default": 1}]},
+                "status": {"ready": 0},
+            });
+            json_patch::merge(&mut object, &rest);
+            object
+        };
+        let before = version(json!({}));
+        let applied = json!({
+            "metadata": {"annotations": {"ours": "2"}},
+            "spec": {"replicas": 2, "containers": [{"image": "b"}], "strategy": {"type": "x"}},
+        });
+        let containers = json!([{"image": "b", "default": 1}]);
+        let ours = json!({
+            "metadata": {"resourceVersion": "2", "generation": 2, "managedFields": [{}], "annotations": {"ours": "2"}},
+            "spec": {"replicas": 2, "containers": containers, "strategy": {"type": "x"}},
+        });
+        let after = version(ours.clone());
+        assert!(!changed_beyond(&before, &after, &applied));
+        let theirs = [
+            json!({"status": {"ready": 1}}),
+            json!({"metadata": {"labels": {"theirs": "2"}}}),
+            json!({"metadata": {"annotations": {"theirs": "2"}}}),
+            json!({"metadata": {"labels": null}}),
+            json!({"spec": {"paused": null}}),
+            json!({"spec": {"strategy": {"more": 1}}}),
+        ];
+        for theirs in theirs {
+            let mut both = after.clone();
+            json_patch::merge(&mut both, &theirs);
+            assert!(changed_beyond(&before, &both, &applied), "{theirs}");
+        }
+        // An apply that changes nothing is answered with what somebody else may have made of it just before.
+        let injected = version(json!({"spec": {"containers": [{"image": "a"}, {"image": "sidecar"}]}}));
+        let nothing_new = json!({"spec": {"containers": [{"image": "a"}]}});
+        assert!(changed_beyond(&before, &injected, &nothing_new));
+        assert!(!changed_beyond(&before, &before, &nothing_new));
     }
 
     #[test]

@@ -55,7 +55,13 @@ impl PluginIdentity {
         format!("operon-status/{}", self.label)
     }
 
-    /// Field manager of finalizer and record.
+    /// Field manager of the finalizer. Not the record's: an apply takes away what its manager had and it leaves out, so that a
+    /// finalizer of a host that has died, which comes late, would take away the record of the next.
+    pub fn finalizer_manager(&self) -> String {
+        format!("operon-finalizer/{}", self.label)
+    }
+
+    /// Field manager of the record, and of the end of both.
     pub fn record_manager(&self) -> String {
         format!("operon-record/{}", self.label)
     }

@@ -1,11 +1,11 @@
 //! Children: claimed, applied where they differ, pruned where they are no longer wanted.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use kube::api::{DeleteParams, Preconditions};
 use operon_core::{
     claim::{Claim, claim},
-    json::contains,
+    json::{changed_beyond, contains},
     kind::Kind,
     names::APPLIED,
     object::Object,
@@ -13,7 +13,10 @@ use operon_core::{
 };
 
 use super::{ApplyError, Handled, Part, Writer};
-use crate::cluster::{Wire, api};
+use crate::{
+    cluster::{Wire, api},
+    watch::Made,
+};
 
 /// In an apply this version means: only if nothing is there (tried on 1.36; `kubectl create` on top of an apply).
 const NOTHING_THERE: &str = "1";
@@ -79,29 +82,33 @@ impl Writer {
             return Ok(false);
         }
         let _under_way = store.map(|store| store.writing(&child.key));
-        let written = match &known {
+        let (written, before) = match known {
             Some(known) => {
-                self.check_claim(handled, child, known)?;
+                self.check_claim(handled, child, &known)?;
                 if known.deleting {
                     // It can't be made again before it is gone; its end is a change that calls again.
                     return Ok(false);
                 }
-                self.write_child(handled, child, Some(known)).await
+                (self.write_child(handled, child, Some(&known)).await, Some(known))
             }
             None => match self.write_child(handled, child, None).await {
-                Err(kube::Error::Api(status)) if status.code == 409 => self.take_over(handled, child).await?,
-                written => written,
+                Err(kube::Error::Api(status)) if status.code == 409 => {
+                    let live = Arc::new(self.found(handled, child).await?);
+                    (self.write_child(handled, child, Some(&live)).await, Some(live))
+                }
+                written => (written, None),
             },
         };
         let wire = written.map_err(|error| ApplyError::from_answer(&error, handled.to(&child.key), &child.place))?;
         if let (Some(store), Ok(object)) = (store.filter(|_| !self.dry_run), wire.decode(&child.kind)) {
-            store.wrote(object);
+            let beyond = before.is_some_and(|before| changed_beyond(&before.tree(), &object.tree(), &child.body));
+            store.wrote(object, if beyond { Made::ByAnybody } else { Made::ByUs });
         }
         Ok(true)
     }
 
-    /// Something of that name is there, which the store, that knows only what plugins made, has not: whose is it?
-    async fn take_over(&self, handled: &Handled, child: &Child) -> Result<kube::Result<Wire>, ApplyError> {
+    /// Something of that name is there, which the store, that knows only what plugins made, has not: it may be taken.
+    async fn found(&self, handled: &Handled, child: &Child) -> Result<Object, ApplyError> {
         let api = api(&self.client, &child.kind, child.key.namespace.as_deref());
         let live = api.get_opt(&child.key.name).await;
         let live = live.map_err(|error| ApplyError::from_answer(&error, handled.to(&child.key), &child.place))?;
@@ -114,7 +121,7 @@ impl Writer {
             let message = format!("{}: it is being deleted", child.place);
             return Err(ApplyError::Unavailable { message, retry_after: None });
         }
-        Ok(self.write_child(handled, child, Some(&live)).await)
+        Ok(live)
     }
 
     /// Refuses what is somebody else's, naming whose it is.
@@ -166,7 +173,7 @@ impl Writer {
                 let remains = either.left().and_then(|wire| wire.decode(kind).ok()).filter(Self::is_kept);
                 let gone = remains.is_none();
                 match (store, remains) {
-                    (Some(store), Some(object)) => store.wrote(object),
+                    (Some(store), Some(object)) => store.wrote(object, Made::ByUs),
                     (Some(store), None) => store.deleted(key, uid),
                     (None, _) => {}
                 }

@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cluster::{Wire, api},
-    watch::{Store, owner_tag},
+    watch::{Made, Store, owner_tag},
 };
 
 /// Writes for one plugin.
@@ -78,17 +78,11 @@ impl Handled {
         if beside { To::Beside } else { To::Elsewhere }
     }
 
-    /// Takes the API server's answer to a write of it.
+    /// Takes the API server's answer to a write of it. The next look at the object costs nothing and tells whether there is anything to do,
+    /// so it is had rather once too often.
     fn wrote(&self, wire: &Wire) {
         if let Ok(object) = wire.decode(&self.kind) {
-            self.store.wrote(object);
-        }
-    }
-
-    /// Takes the API server's answer to a plugin's own patch of it, which is a change like anybody else's.
-    fn patched(&self, wire: &Wire) {
-        if let Ok(object) = wire.decode(&self.kind) {
-            self.store.patched(object);
+            self.store.wrote(object, Made::ByAnybody);
         }
     }
 }

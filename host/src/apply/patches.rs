@@ -31,7 +31,7 @@ impl Writer {
                     patched_itself = true;
                     // In another version it is not what is kept: its watch brings it.
                     if write.kind.resource == handled.kind.resource {
-                        handled.patched(&wire);
+                        handled.wrote(&wire);
                     }
                 }
                 Ok(_) => {}

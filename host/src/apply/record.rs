@@ -15,16 +15,17 @@ use crate::cluster::api;
 const RELEASES: usize = 5;
 
 impl Writer {
-    /// Makes sure that the object can't go before the plugin has seen it go. The record that is there stays.
+    /// Makes sure that the object can't go before the plugin has seen it go.
     pub async fn hold(&self, handled: &Handled, head: &Head) -> Result<(), ApplyError> {
         if head.finalizers.contains(&self.plugin.finalizer()) {
             return Ok(());
         }
-        let record = head.annotations.get(&self.plugin.record_annotation()).map(String::as_str);
-        self.note(handled, true, record, "the finalizer").await
+        let mut body = handled.body();
+        body["metadata"]["finalizers"] = json!([self.plugin.finalizer()]);
+        self.note(handled, &self.plugin.finalizer_manager(), &body, "the finalizer").await
     }
 
-    /// Writes what was handled, unless the object says so already. `hold`: it carries, or gets, the finalizer.
+    /// Writes what was handled, unless the object says so already.
     ///
     /// That children look otherwise than before is not worth a write by itself: each step of a rollout would be one. A host that
     /// starts later finds them changed, and calls the plugin once.
@@ -32,7 +33,6 @@ impl Writer {
         &self,
         handled: &Handled,
         head: &Head,
-        hold: bool,
         former: Option<&Record>,
         record: Record,
     ) -> Result<(), ApplyError> {
@@ -46,21 +46,13 @@ impl Writer {
                 return Ok(());
             }
         }
-        self.note(handled, hold, Some(&text), "the record").await
+        let mut body = handled.body();
+        body["metadata"]["annotations"][annotation] = text.into();
+        self.note(handled, &self.plugin.record_manager(), &body, "the record").await
     }
 
-    async fn note(&self, handled: &Handled, hold: bool, record: Option<&str>, what: &str) -> Result<(), ApplyError> {
-        let mut body = handled.body();
-        // Both are one manager's: an apply without one of them would take it away.
-        if hold {
-            body["metadata"]["finalizers"] = json!([self.plugin.finalizer()]);
-        }
-        if let Some(record) = record {
-            body["metadata"]["annotations"][self.plugin.record_annotation()] = record.into();
-        }
-        let _under_way = handled.store.writing(&handled.object.key);
-        let manager = self.plugin.record_manager();
-        let wire = self.apply(&handled.kind, &handled.object.key, &manager, Part::Whole, &body).await;
+    async fn note(&self, handled: &Handled, manager: &str, body: &Value, what: &str) -> Result<(), ApplyError> {
+        let wire = self.apply(&handled.kind, &handled.object.key, manager, Part::Whole, body).await;
         handled.wrote(&wire.map_err(|error| ApplyError::from_answer(&error, To::TheObject, what))?);
         Ok(())
     }
@@ -71,7 +63,6 @@ impl Writer {
         let Object { key, uid, .. } = &*handled.object;
         let api = api(&self.client, &handled.kind, key.namespace.as_deref());
         let params = PatchParams { field_manager: Some(self.plugin.record_manager()), ..PatchParams::default() };
-        let _under_way = handled.store.writing(key);
         let mut hold = Hold::of(&self.plugin, &head.finalizers, &head.annotations);
         for _ in 0..RELEASES {
             let Some(held) = &hold else { return Ok(()) };

@@ -27,7 +27,6 @@ impl Writer {
         let part = if handled.kind.status_subresource { Part::Status } else { Part::Whole };
         let mut body = handled.body();
         body["status"] = status.clone();
-        let _under_way = handled.store.writing(&handled.object.key);
         let manager = self.plugin.status_manager();
         let wire = self.apply(&handled.kind, &handled.object.key, &manager, part, &body).await;
         let wire = wire.map_err(|error| ApplyError::from_answer(&error, To::TheObject, "status"))?;

@@ -94,6 +94,8 @@ impl Lane {
         // What each task works on, also where it panics.
         let mut tasks = HashMap::new();
         let mut ready = false;
+        // A version that is in place before its sweep may have handled some objects already.
+        let mut swept_for = None;
         let known = self.handler.clone();
         let mut known = Box::pin(async move { known.synced().await });
         let suspended = self.handler.config.suspend;
@@ -105,7 +107,7 @@ impl Lane {
                 let standing = self.standing.borrow();
                 (standing.running().cloned(), standing.on_trial())
             };
-            if let Some(plugin) = version.clone().filter(|_| ready && !suspended) {
+            if let Some(plugin) = version.filter(|_| ready && !suspended) {
                 // As many as may fail before the former version is back.
                 let most = if on_trial { self.concurrency.min(CALLS) } else { self.concurrency };
                 while running.len() < most
@@ -138,8 +140,9 @@ impl Lane {
                 Some(signal) = self.signals.recv() => self.hear(&mut queue, signal),
                 () = &mut known, if !ready => ready = true,
                 Ok(()) = self.standing.changed() => {
-                    let now = self.standing.borrow().running().map(|plugin| plugin.digest.clone());
-                    if now != version.map(|plugin| plugin.digest.clone()) {
+                    let now = self.standing.borrow().digest().cloned();
+                    if now != swept_for {
+                        swept_for = now;
                         self.sweep(&mut queue);
                     }
                 }

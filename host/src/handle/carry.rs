@@ -152,7 +152,7 @@ impl Handler {
         } else {
             let requeue_ms = set.requeue_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
             let status = written.status.clone();
-            self.record(case, hold, Record { status, requeue_ms, ..self.new_record(case, Recorded::Done) }).await?;
+            self.record(case, Record { status, requeue_ms, ..self.new_record(case, Recorded::Done) }).await?;
         }
         self.notices(case, &set.notices);
         Ok(written)
@@ -190,7 +190,7 @@ impl Handler {
         if failure.next == Next::Reject {
             let deleting = cause == Cause::Deleted;
             let record = Record { status, deleting, ..self.new_record(case, Recorded::Rejected) };
-            self.record(case, self.holds(case), record).await?;
+            self.record(case, record).await?;
         }
         self.notices(case, &failure.notices);
         Ok(())
@@ -206,8 +206,16 @@ impl Handler {
         draft.plan(owner, policy, &kinds).map_err(|error| Trouble::Answer(error.to_string()))
     }
 
-    pub(super) async fn record(&self, case: &Case<'_>, hold: bool, record: Record) -> Result<(), Trouble> {
-        Ok(self.writer.record(&case.handled, &case.head, hold, case.record.as_ref(), record).await?)
+    pub(super) async fn record(&self, case: &Case<'_>, record: Record) -> Result<(), Trouble> {
+        Ok(self.writer.record(&case.handled, &case.head, case.record.as_ref(), record).await?)
+    }
+
+    /// Records an object that the plugin is not called for yet.
+    pub(super) async fn note(&self, case: &Case<'_>) -> Result<(), Trouble> {
+        if case.watch.on.contains(&Cause::Deleted) {
+            self.writer.hold(&case.handled, &case.head).await?;
+        }
+        self.record(case, self.new_record(case, Recorded::Done)).await
     }
 
     /// Only children that no owner reference covers are ours to remove; no plugin is asked.

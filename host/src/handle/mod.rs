@@ -13,7 +13,6 @@ use std::{
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use operon_core::{
-    cause::Cause,
     children::Children,
     config::{PluginConfig, WatchConfig},
     decide::{Decision, Hints, Situation, Subject, decide},
@@ -183,8 +182,7 @@ impl Handler {
             }
             Decision::Call(cause) => self.call(&case, cause).await,
             Decision::Note => {
-                let hold = case.watch.on.contains(&Cause::Deleted) || self.holds(&case);
-                let noted = self.record(&case, hold, self.new_record(&case, Recorded::Done)).await;
+                let noted = self.note(&case).await;
                 self.ended(&case, "noted", noted.map(|()| None)).await
             }
             Decision::Release => {

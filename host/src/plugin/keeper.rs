@@ -177,7 +177,8 @@ impl Keeper {
     /// Why a version is not put in place after it was tried.
     fn objection(&self, digest: &Digest, rehearsal: &Rehearsal) -> Option<Trouble> {
         let Rehearsal { crash, pruned, named, children, .. } = rehearsal;
-        if let Some(crash) = crash {
+        // Where no other version runs, its crashes harm nobody else, and objects that don't crash it are handled.
+        if let Some(crash) = crash.as_ref().filter(|_| self.slot().with(|standing| standing.running().is_some())) {
             let message = format!("it was tried with the objects that there are, before it was put in place: {crash}");
             return Some(Trouble { reason: "Crashed".into(), message });
         }

@@ -19,7 +19,7 @@ use kube::{
 };
 use operon_core::kind::Kind;
 pub use scope::Scope;
-pub use store::{Change, Store, owner_tag};
+pub use store::{Change, Made, Store, owner_tag};
 use tokio::sync::Semaphore;
 
 use crate::{

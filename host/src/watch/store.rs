@@ -2,8 +2,8 @@
 //!
 //! Two things feed it, and each may be ahead of the other: the watches, and the answers to the host's own writes. So a
 //! write is visible to the next decision at once, without a wait for the watch to bring it back, and when a watch shows the
-//! very version that a write made, that is no change. What somebody else changed just before it is one, though the store has the
-//! newer version already. Versions are ordered by their resourceVersion.
+//! very version that a write made, that is no change, if it is certain that the write made it. What somebody else changed just
+//! before it is one, though the store has the newer version already. Versions are ordered by their resourceVersion.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -34,6 +34,16 @@ pub struct Change {
     pub initial: bool,
 }
 
+/// Who has made the version that a write of ours was answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// The write, and nobody else has changed the object since the version that was known before.
+    ByUs,
+    /// That can't be told: a write that changes nothing, such as one that is repeated after its answer was lost, is answered with
+    /// the version that is there, which may be news.
+    ByAnybody,
+}
+
 /// Hears of every change; returns false when it no longer listens.
 type Listener = Box<dyn Fn(&Change) -> bool + Send + Sync>;
 
@@ -53,8 +63,8 @@ struct State {
     children: HashMap<Box<str>, BTreeSet<ObjectKey>>,
     /// For each watch the newest version that it has shown, and, during a list, the keys not yet shown.
     watches: HashMap<Scope, Progress>,
-    /// Versions that our own writes made and no watch has shown yet.
-    own: HashSet<ResourceVersion>,
+    /// Versions that our own writes were answered with and no watch has shown yet.
+    answers: HashMap<ResourceVersion, Made>,
     flights: Flights,
     listeners: Vec<Listener>,
 }
@@ -140,7 +150,7 @@ impl Store {
             for key in not_shown {
                 state.remove(&key);
             }
-            state.own.retain(|version| !newest.at_least(*version));
+            state.answers.retain(|version, _| !newest.at_least(*version));
             state.watches.values().all(|progress| progress.listed)
         });
         if all {
@@ -158,7 +168,7 @@ impl Store {
     pub fn shown(&self, scope: &Scope, object: Object) {
         self.write(|state| {
             let version = object.resource_version;
-            let own = state.own.remove(&version);
+            let made = state.answers.remove(&version);
             let progress = state.watches.entry(scope.clone()).or_default();
             progress.newest = progress.newest.max(version);
             let (initial, listing) = (!progress.listed, progress.listing.is_some());
@@ -169,7 +179,11 @@ impl Store {
             let known = known.map(|known| known.resource_version);
             let newer = !known.is_some_and(|known| known.at_least(object.resource_version));
             // A list shows the last version only: what came before a write of ours is hidden in it.
-            let news = if own { listing } else { newer || known != Some(object.resource_version) };
+            let news = match made {
+                Some(Made::ByUs) => listing,
+                Some(Made::ByAnybody) => true,
+                None => newer || known != Some(object.resource_version),
+            };
             let key = object.key.clone();
             let owner = if newer { state.insert(object) } else { owner_of(&object) };
             if news {
@@ -208,24 +222,19 @@ impl Store {
     /// The API server answered a write with this.
     ///
     /// Where the watch is already past that version, it knows better: the object may have changed again, or be gone.
-    pub fn wrote(&self, object: Object) {
+    pub fn wrote(&self, object: Object, made: Made) {
         self.write(|state| {
             let version = object.resource_version;
-            state.flights.is_ours(&object.key, &Mark::Shown(version));
+            if made == Made::ByUs {
+                state.flights.is_ours(&object.key, &Mark::Shown(version));
+            }
             let mut watches = state.watches.iter().filter(|(scope, _)| scope.covers(&object.key));
             let Some((_, progress)) = watches.next() else { return };
             if !progress.newest.at_least(version) {
-                state.own.insert(version);
+                state.answers.insert(version, made);
                 state.insert(object);
             }
         });
-    }
-
-    /// The API server answered a patch of a plugin: a change that others have to hear of, the plugin itself as well.
-    pub fn patched(&self, object: Object) {
-        let key = object.key.clone();
-        self.wrote(object);
-        self.write(|state| state.tell(&Change { key, owner: None, initial: false }));
     }
 
     /// The API server answered a delete of ours: the object of this uid is gone.

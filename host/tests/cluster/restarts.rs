@@ -4,7 +4,8 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::{
-    host::{Host, own_deployments},
+    host::{Host, config, own_deployments},
+    proxy::{Moment, Plan, Proxy},
     world::{World, eventually, wasm},
 };
 
@@ -59,6 +60,33 @@ async fn what_befell_children_while_the_host_was_dead_is_mended() {
     host.restart();
     world.replicas("scaled", Some(2)).await;
     world.replicas("deleted", Some(2)).await;
+}
+
+#[tokio::test]
+async fn a_write_of_a_dead_host_that_comes_late_takes_nothing_of_the_next_away() {
+    let world = World::new("late").await;
+    world.put_plugin(&world.namespace, "plugin", wasm("sample.wasm")).await;
+    let proxy = Proxy::start(&world, Plan::none()).await;
+    let mut host = Host::start_with(&config(&world, &own_deployments()), &proxy.kubeconfig);
+    let stopped = proxy.stop_at(0, Moment::Late);
+    world.apply_sample("obj", 2).await;
+    let stopped = stopped.await.unwrap();
+    assert_eq!(stopped.at, "Apply samples.nuvolaris.org by operon-finalizer");
+    host.kill();
+    host.restart();
+    world.recorded("obj").await;
+    let finalizers = |proxy: &Proxy| proxy.log().writes().filter(|entry| entry.asked.is_finalizer()).count();
+    assert_eq!(finalizers(&proxy), 1, "that of the second host");
+    drop(stopped);
+    eventually("the late write has come", async || (finalizers(&proxy) == 2).then_some(())).await;
+    world.recorded("obj").await;
+    world.apply_sample("obj", 3).await;
+    eventually("it is updated, and nothing else", async || {
+        let handled = host.handled("obj");
+        assert_eq!(handled[0], "created");
+        (handled == ["created", "updated"]).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

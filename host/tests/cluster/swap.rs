@@ -194,12 +194,13 @@ async fn versions_that_cant_be_loaded_are_refused_each_with_a_message_while_the_
     ];
     for (round, (bytes, why)) in (2..).zip(bad) {
         scene.world.put_plugin(&scene.world.namespace, "plugin", bytes).await;
-        let status = scene.state(&format!("tells of {why}"), |status| {
+        let what = format!("tells of {why}");
+        let tells = |status: &Value| {
             let conditions = status["conditions"].as_array().into_iter().flatten();
             let mut messages = conditions.filter_map(|condition| condition["message"].as_str());
             messages.any(|message| message.contains(why))
-        });
-        let status = status.await;
+        };
+        let status = scene.state(&what, tells).await;
         assert!(condition(&status, "UpToDate", "False", "NotLoaded"), "{status}");
         assert!(condition(&status, "Ready", "True", "Running"), "{status}");
         let note = scene.world.event("ConfigMap", "plugin", why).await;

@@ -52,7 +52,7 @@ fn what_a_list_does_not_show_is_gone() {
 fn an_own_write_is_known_at_once_and_is_no_change_when_the_watch_brings_it() {
     let (store, mut changes) = store();
     store.shown(&ALL, object("a", "1", 1, None));
-    store.wrote(object("a", "1", 5, None));
+    store.wrote(object("a", "1", 5, None), Made::ByUs);
     assert_eq!(version(&store, "a"), Some(5));
     heard(&mut changes);
     store.shown(&ALL, object("a", "1", 5, None));
@@ -62,10 +62,28 @@ fn an_own_write_is_known_at_once_and_is_no_change_when_the_watch_brings_it() {
 }
 
 #[test]
+fn a_version_that_an_own_write_was_answered_with_is_told_where_it_may_be_somebody_elses() {
+    let (store, mut changes) = store();
+    let store = Arc::new(store);
+    store.shown(&ALL, object("a", "1", 1, None));
+    heard(&mut changes);
+    // Nothing changed by the write: the answer is the version that somebody has made just before.
+    store.wrote(object("a", "1", 5, None), Made::ByAnybody);
+    assert_eq!(version(&store, "a"), Some(5));
+    store.shown(&ALL, object("a", "1", 5, None));
+    assert_eq!(heard(&mut changes), ["a"]);
+    let under_way = store.writing(&object("a", "1", 1, None).key);
+    store.shown(&ALL, object("a", "1", 6, None));
+    store.wrote(object("a", "1", 6, None), Made::ByAnybody);
+    drop(under_way);
+    assert_eq!(heard(&mut changes), ["a"], "also where it was shown before the answer came");
+}
+
+#[test]
 fn what_somebody_changed_just_before_an_own_write_is_told_though_the_write_is_newer() {
     let (store, mut changes) = store();
     store.shown(&ALL, object("a", "1", 1, None));
-    store.wrote(object("a", "1", 5, None));
+    store.wrote(object("a", "1", 5, None), Made::ByUs);
     heard(&mut changes);
     store.shown(&ALL, object("a", "1", 3, None));
     assert_eq!((version(&store, "a"), heard(&mut changes)), (Some(5), vec!["a".to_owned()]));
@@ -80,7 +98,7 @@ fn a_late_answer_does_not_bring_back_what_the_watch_has_seen_go() {
     let (store, _changes) = store();
     store.shown(&ALL, object("a", "1", 1, None));
     store.gone(&ALL, &object("a", "1", 6, None));
-    store.wrote(object("a", "1", 5, None));
+    store.wrote(object("a", "1", 5, None), Made::ByUs);
     assert_eq!(version(&store, "a"), None);
 }
 
@@ -97,13 +115,13 @@ fn a_successor_of_the_same_name_is_not_taken_for_its_predecessor() {
 fn children_are_found_by_their_owner_and_tell_of_it() {
     let (store, mut changes) = store();
     store.shown(&ALL, object("b", "2", 2, Some("u")));
-    store.wrote(object("a", "1", 3, Some("u")));
+    store.wrote(object("a", "1", 3, Some("u")), Made::ByUs);
     let names: Vec<_> = store.children_of("p/u").iter().map(|child| child.key.name.to_string()).collect();
     assert_eq!(names, ["a", "b"]);
     assert_eq!(heard(&mut changes), ["b of p/u"]);
     store.shown(&ALL, object("b", "2", 4, None));
     store.gone(&ALL, &object("a", "1", 5, Some("u")));
-    store.wrote(object("c", "3", 6, Some("u")));
+    store.wrote(object("c", "3", 6, Some("u")), Made::ByUs);
     store.deleted(&object("c", "3", 6, None).key, "3");
     assert!(store.children_of("p/u").is_empty());
     assert_eq!(heard(&mut changes), ["b", "a of p/u"]);
@@ -137,7 +155,7 @@ fn what_a_watch_shows_of_a_write_before_it_is_answered_is_no_change_either() {
     let under_way = store.writing(&key);
     store.shown(&ALL, object("a", "1", 5, None));
     assert!(heard(&mut changes).is_empty(), "whose it is is not known yet");
-    store.wrote(object("a", "1", 5, None));
+    store.wrote(object("a", "1", 5, None), Made::ByUs);
     drop(under_way);
     assert!(heard(&mut changes).is_empty());
     let under_way = store.writing(&key);
@@ -156,7 +174,7 @@ fn what_somebody_else_does_while_a_write_is_under_way_is_told_once_when_it_ends(
     store.shown(&ALL, object("a", "1", 4, None));
     store.shown(&ALL, object("a", "1", 5, None));
     store.shown(&ALL, object("a", "1", 6, None));
-    store.wrote(object("a", "1", 5, None));
+    store.wrote(object("a", "1", 5, None), Made::ByUs);
     drop(first);
     assert!(heard(&mut changes).is_empty(), "another write is under way");
     drop(second);

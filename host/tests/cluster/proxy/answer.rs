@@ -51,6 +51,14 @@ impl Shared {
             stop.stopped(&asked).await;
             return Given::Nothing;
         }
+        let told = stop.is_none();
+        let stop = match stop {
+            Some(late @ Stop { moment: Moment::Late, .. }) => {
+                late.stopped(&asked).await;
+                None
+            }
+            stop => stop,
+        };
         let mut drawn = drawn;
         if let Some(Drawn { fault, dice }) = &mut drawn {
             self.injected(*fault);
@@ -60,7 +68,7 @@ impl Shared {
         }
         let at = Timestamp::now();
         let Ok(answer) = self.forward(request).await else { return Given::Nothing };
-        let told = stop.is_none() && drawn.as_ref().is_none_or(|drawn| drawn.fault == Fault::Latency);
+        let told = told && drawn.as_ref().is_none_or(|drawn| drawn.fault == Fault::Latency);
         let entry = Entry { asked: asked.clone(), status: answer.status, at, answered: Timestamp::now(), told };
         locked(&self.log).entries.push(entry);
         if let Some(stop) = stop {

@@ -110,7 +110,12 @@ impl Asked {
         !matches!(self.verb, Verb::Get | Verb::List | Verb::Watch)
     }
 
-    /// The host's own notes on an object: its finalizer, its record, and their end.
+    /// The host's finalizer on an object.
+    pub(crate) fn is_finalizer(&self) -> bool {
+        self.manager.starts_with("operon-finalizer/")
+    }
+
+    /// The host's record on an object, and the end of record and finalizer.
     pub(crate) fn is_record(&self) -> bool {
         self.manager.starts_with("operon-record/") && self.subresource.is_empty()
     }

@@ -50,13 +50,15 @@ struct Stop {
     sender: oneshot::Sender<Stopped>,
 }
 
-/// When the proxy stops at a write. In both cases the host gets no answer.
+/// When the proxy stops at a write. In no case does the host get an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
     /// The write does not happen.
     Before,
     /// It has happened.
     After,
+    /// It happens when the test goes on.
+    Late,
 }
 
 /// The proxy has stopped; it goes on when this is dropped.
