@@ -63,12 +63,12 @@ remove_from_own_cluster() {
     kubectl delete samples --all -n demo --ignore-not-found --timeout=30s >/dev/null 2>&1 ||
         kubectl patch sample obj -n demo --type merge -p '{"metadata":{"finalizers":null}}' >/dev/null 2>&1
     end_host
-    kubectl delete --ignore-not-found --timeout=120s -f deploy/demo/rbac.yaml -f deploy/demo/namespace.yaml -f deploy/demo/crd.yaml >/dev/null
+    kubectl delete --ignore-not-found --timeout=120s -f deploy/demo/rbac.yaml -f deploy/demo/namespace.yaml -f deploy/demo/crd.yaml -f deploy/crds >/dev/null
 }
 say_how_to_go_on() {
     local bin='' down="target/devcluster/bin/devcluster down --dir $work/cluster"
     [[ -n $own_cluster ]] || bin="export PATH=$PWD/target/devcluster/bin:\$PATH"
-    [[ -z $own_cluster ]] || down='kubectl delete -f deploy/demo/rbac.yaml -f deploy/demo/namespace.yaml -f deploy/demo/crd.yaml'
+    [[ -z $own_cluster ]] || down='kubectl delete -f deploy/demo/rbac.yaml -f deploy/demo/namespace.yaml -f deploy/demo/crd.yaml -f deploy/crds'
     cat <<END
 
 All is left running. To go on:
@@ -136,9 +136,9 @@ else
     show "devcluster up --dir $work/cluster --detach"
 fi
 
-act 'The namespaces, the CRD, and the few rights that the host gets'
+act 'The namespaces, the CRDs, and the few rights that the host gets'
 wrote=1
-show 'kubectl apply -f deploy/demo/namespace.yaml -f deploy/demo/crd.yaml -f deploy/demo/rbac.yaml'
+show 'kubectl apply -f deploy/crds -f deploy/demo/namespace.yaml -f deploy/demo/crd.yaml -f deploy/demo/rbac.yaml'
 wait_until 'Samples are served' kubectl get samples -n demo
 
 # The host logs in as its ServiceAccount, so that it has the rights of rbac.yaml and no others.

@@ -85,6 +85,17 @@ impl Handled {
             self.store.wrote(object, Made::ByAnybody);
         }
     }
+
+    /// The same where the write was the end of the object, if nobody else keeps it: then it is answered with what it was before.
+    fn let_go(&self, wire: &Wire) {
+        match wire.decode(&self.kind) {
+            Ok(object) if object.deleting && object.head().finalizers.is_empty() => {
+                self.store.deleted(&object.key, &object.uid);
+            }
+            Ok(object) => self.store.wrote(object, Made::ByAnybody),
+            Err(_) => {}
+        }
+    }
 }
 
 impl Writer {

@@ -69,7 +69,7 @@ impl Writer {
             let patch = Patch::<Value>::Json(held.release(&self.plugin, uid));
             match api.patch(&key.name, &params, &patch).await {
                 Ok(wire) => {
-                    handled.wrote(&wire);
+                    handled.let_go(&wire);
                     return Ok(());
                 }
                 // A test failed: somebody, such as another plugin, took a finalizer away meanwhile, and ours has moved.

@@ -94,7 +94,8 @@ fn describe(states: &[PluginState], now: Timestamp) -> String {
     for state in states {
         let conditions = state.status.iter().flat_map(|status| &status.conditions);
         for condition in conditions.filter(|condition| condition.type_ == "UpToDate" && condition.status != "True") {
-            text.push_str(&format!("\n{}: {}: {}\n", state.name_any(), condition.reason, condition.message));
+            let line = [&state.name_any(), &condition.reason, &condition.message].map(String::as_str).join(": ");
+            text.extend(["\n", &line, "\n"]);
         }
     }
     text

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a person asks of a plugin. The host makes the object; it is called `<host>.<plugin>`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
+#[expect(clippy::duplicated_attributes, reason = "each column of the table is one")]
 #[kube(
     group = "operon.dev",
     version = "v1alpha1",

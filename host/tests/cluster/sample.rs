@@ -122,7 +122,8 @@ async fn the_rights_of_deploy_demo_are_enough_for_a_service_account() {
     for mut object in manifest("rbac.yaml") {
         let text = object.to_string();
         let text = text.replace("\"operon-system\"", &format!("{system:?}"));
-        object = serde_json::from_str(&text.replace("\"demo\"", &format!("{namespace:?}"))).unwrap();
+        let text = text.replace("\"demo\"", &format!("{namespace:?}"));
+        object = serde_json::from_str(&text.replace("operon-plugin-states", &format!("{namespace}-states"))).unwrap();
         world.apply(&object).await;
     }
     world.put_plugin(&system, "sample-plugin", wasm("sample.wasm")).await;
