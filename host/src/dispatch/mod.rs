@@ -93,7 +93,7 @@ impl Lane {
         let mut running = JoinSet::new();
         // What each task works on, also where it panics.
         let mut tasks = HashMap::new();
-        let mut ready = false;
+        let (mut ready, mut swept) = (false, 0);
         // A version that is in place before its sweep may have handled some objects already.
         let mut swept_for = None;
         let known = self.handler.clone();
@@ -110,12 +110,15 @@ impl Lane {
             if let Some(plugin) = version.filter(|_| ready && !suspended) {
                 // As many as may fail before the former version is back.
                 let most = if on_trial { self.concurrency.min(CALLS) } else { self.concurrency };
+                // Half of the slots are left to what changes: nobody waits for a sweep, and it would write as fast as it can.
+                let sweeps = (most / 2).max(1);
                 while running.len() < most
-                    && let Some(turn) = queue.pop()
+                    && let Some(turn) = if swept < sweeps { queue.pop() } else { queue.pop_changed() }
                 {
+                    swept += usize::from(turn.urgency == Urgency::Sweep);
                     let (handler, plugin, of_task) = (self.handler.clone(), plugin.clone(), turn.clone());
                     let task = running.spawn(async move {
-                        let Turn { key, hints, attempt, held } = turn;
+                        let Turn { key, hints, attempt, held, .. } = turn;
                         handler.handle(&plugin, &key, hints, attempt, held.as_ref()).await
                     });
                     tasks.insert(task.id(), of_task);
@@ -132,7 +135,8 @@ impl Lane {
                             (panicked.id(), Outcome::Retry { after: None, slow: true, subject: None })
                         }
                     };
-                    if let Some(Turn { key, hints, attempt, .. }) = tasks.remove(&task) {
+                    if let Some(Turn { key, hints, attempt, urgency, .. }) = tasks.remove(&task) {
+                        swept -= usize::from(urgency == Urgency::Sweep);
                         let next = next(outcome, attempt, queue.has_timer(&key));
                         queue.done(&key, hints, next);
                     }

@@ -45,13 +45,15 @@ pub(super) struct Turn<K> {
     pub(super) attempt: u32,
     /// It is not due yet: only what is about something else than this is to be called now.
     pub(super) held: Option<Subject>,
+    /// Which line it stood in.
+    pub(super) urgency: Urgency,
 }
 
-#[derive(Default, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 enum State {
     #[default]
     Idle,
-    Ready,
+    Ready(Urgency),
     Running,
     /// Something happened to it while it ran.
     RunningAgain,
@@ -101,21 +103,38 @@ impl<K: Hash + Eq + Clone> Queue<K> {
         entry.hints = entry.hints.and(hints);
         match entry.state {
             State::Idle => {
-                entry.state = State::Ready;
+                entry.state = State::Ready(urgency);
                 self.line(urgency).push_back(key);
             }
+            // Its place in the line of the sweep is passed over when it comes.
+            State::Ready(Urgency::Sweep) if urgency == Urgency::Change => {
+                entry.state = State::Ready(urgency);
+                self.changed.push_back(key);
+            }
             State::Running => entry.state = State::RunningAgain,
-            State::Ready | State::RunningAgain => {}
+            State::Ready(_) | State::RunningAgain => {}
         }
     }
 
     /// Takes the next object. It runs until [`Queue::done`].
     pub(super) fn pop(&mut self) -> Option<Turn<K>> {
-        let key = self.changed.pop_front().or_else(|| self.swept.pop_front())?;
-        let entry = self.entries.get_mut(&key)?;
-        entry.state = State::Running;
-        let (hints, held) = (std::mem::take(&mut entry.hints), entry.held.clone());
-        Some(Turn { key, hints, attempt: entry.attempt, held })
+        self.pop_changed().or_else(|| self.pop_from(Urgency::Sweep))
+    }
+
+    /// The same, of those that have changed only.
+    pub(super) fn pop_changed(&mut self) -> Option<Turn<K>> {
+        self.pop_from(Urgency::Change)
+    }
+
+    fn pop_from(&mut self, urgency: Urgency) -> Option<Turn<K>> {
+        loop {
+            let key = self.line(urgency).pop_front()?;
+            if let Some(entry) = self.entries.get_mut(&key).filter(|entry| entry.state == State::Ready(urgency)) {
+                entry.state = State::Running;
+                let (hints, held) = (std::mem::take(&mut entry.hints), entry.held.clone());
+                return Some(Turn { key, hints, attempt: entry.attempt, held, urgency });
+            }
+        }
     }
 
     /// An object has run, with these hints.

@@ -65,6 +65,8 @@ struct State {
     watches: HashMap<Scope, Progress>,
     /// Versions that our own writes were answered with and no watch has shown yet.
     answers: HashMap<ResourceVersion, Made>,
+    /// Uids of objects that a write of ours has ended, and no watch has shown to be gone yet.
+    ended: HashSet<Box<str>>,
     flights: Flights,
     listeners: Vec<Listener>,
 }
@@ -151,6 +153,7 @@ impl Store {
                 state.remove(&key);
             }
             state.answers.retain(|version, _| !newest.at_least(*version));
+            state.ended.clear();
             state.watches.values().all(|progress| progress.listed)
         });
         if all {
@@ -175,6 +178,10 @@ impl Store {
             if let Some(keys) = &mut progress.listing {
                 keys.remove(&object.key);
             }
+            // What was before its end comes late.
+            if state.ended.contains(&object.uid) {
+                return;
+            }
             let known = state.objects.get(&object.key).filter(|known| known.uid == object.uid);
             let known = known.map(|known| known.resource_version);
             let newer = !known.is_some_and(|known| known.at_least(object.resource_version));
@@ -197,6 +204,7 @@ impl Store {
         self.write(|state| {
             let progress = state.watches.entry(scope.clone()).or_default();
             progress.newest = progress.newest.max(object.resource_version);
+            state.ended.remove(&object.uid);
             if state.is(&object.key, &object.uid)
                 && let Some(change) = state.remove_quietly(&object.key)
             {
@@ -243,6 +251,7 @@ impl Store {
             state.flights.is_ours(key, &Mark::Gone(uid.into()));
             if state.is(key, uid) {
                 state.remove_quietly(key);
+                state.ended.insert(uid.into());
             }
         });
     }

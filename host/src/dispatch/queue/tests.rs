@@ -19,7 +19,7 @@ fn queue(keys: &[&'static str]) -> Queue<&'static str> {
 
 /// An object whose turn it is and that waits for nothing.
 fn turn(hints: Hints, attempt: u32) -> Turn<&'static str> {
-    Turn { key: "a", hints, attempt, held: None }
+    Turn { key: "a", hints, attempt, held: None, urgency: Urgency::Change }
 }
 
 fn subject(essence: &str) -> Subject {
@@ -51,6 +51,22 @@ async fn first_come_first_served_and_once_however_often_it_changed() {
     assert_eq!(queue.pop(), Some(turn(NONE, 0)));
     assert_eq!(queue.pop().unwrap().key, "b");
     assert_eq!(queue.pop(), None);
+}
+
+#[tokio::test]
+async fn what_changes_while_it_waits_for_a_sweep_waits_no_longer() {
+    let mut queue = Queue::new();
+    for key in ["first", "second", "changed"] {
+        queue.push(key, NONE, Urgency::Sweep);
+    }
+    assert_eq!(queue.pop_changed(), None, "none of them has changed");
+    queue.push("changed", CHILD, Urgency::Change);
+    let turn = queue.pop_changed().unwrap();
+    assert_eq!((turn.key, turn.hints, turn.urgency), ("changed", CHILD, Urgency::Change));
+    assert_eq!(queue.pop().unwrap().key, "first");
+    assert_eq!(queue.pop().unwrap().urgency, Urgency::Sweep);
+    queue.done(&"changed", CHILD, Next::Rest);
+    assert_eq!(queue.pop(), None, "it has had its turn");
 }
 
 #[tokio::test]
@@ -95,7 +111,7 @@ async fn what_comes_before_the_retry_is_told_what_is_waited_with_and_loses_nothi
     queue.done(&"a", CHILD, Next::Retry(Duration::from_secs(3), Some(subject("x"))));
     queue.push("a", REQUEUED, Urgency::Change);
     let both = Hints { requeued: true, ..CHILD };
-    let early = Turn { key: "a", hints: both, attempt: 1, held: Some(subject("x")) };
+    let early = Turn { key: "a", hints: both, attempt: 1, held: Some(subject("x")), urgency: Urgency::Change };
     assert_eq!(queue.pop(), Some(early));
     queue.done(&"a", both, Next::Wait);
     assert_eq!(queue.pop(), None);

@@ -112,6 +112,24 @@ fn a_successor_of_the_same_name_is_not_taken_for_its_predecessor() {
 }
 
 #[test]
+fn what_a_watch_shows_late_does_not_bring_back_what_an_own_write_has_ended() {
+    let (store, mut changes) = store();
+    store.shown(&ALL, object("a", "1", 1, None));
+    heard(&mut changes);
+    store.deleted(&object("a", "1", 1, None).key, "1");
+    store.shown(&ALL, object("a", "1", 2, None));
+    assert_eq!((version(&store, "a"), heard(&mut changes).len()), (None, 0));
+    store.gone(&ALL, &object("a", "1", 3, None));
+    store.shown(&ALL, object("a", "2", 4, None));
+    assert_eq!(
+        (version(&store, "a"), heard(&mut changes)),
+        (Some(4), vec!["a".to_owned()]),
+        "its successor is another"
+    );
+    assert!(store.read(|state| state.ended.is_empty()));
+}
+
+#[test]
 fn children_are_found_by_their_owner_and_tell_of_it() {
     let (store, mut changes) = store();
     store.shown(&ALL, object("b", "2", 2, Some("u")));
