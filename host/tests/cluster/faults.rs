@@ -11,7 +11,7 @@ use kube::api::{DynamicObject, ListParams};
 
 use crate::{
     host::{Host, config, own_deployments},
-    proxy::{Asked, Fault, Plan, Proxy, QUICK, SILENT, Verb},
+    proxy::{Asked, Fault, Plan, Proxy, QUICK, SILENT, Verb, seed},
     world::{World, wasm, within},
 };
 
@@ -107,10 +107,15 @@ async fn a_sample_does_not_go_before_its_child_whose_delete_is_answered_with_409
 async fn soak_all_faults_mixed() {
     let faults = [QUICK.as_slice(), QUICK.as_slice(), QUICK.as_slice(), SILENT.as_slice()].concat();
     let scene = Scene::new("soak-mixed", Plan::chance(0.1, &faults), 100).await;
-    for _ in 0..10 {
+    const ROUNDS: u64 = 10;
+    for _ in 0..ROUNDS {
         scene.live_at_once(SILENCE * 4).await;
     }
-    eprintln!("faults injected: {:?}", scene.proxy.plan().injected);
+    // Each round makes all, changes all, and deletes half.
+    println!("changes: {}", ROUNDS * scene.size * 5 / 2);
+    println!("faults injected: {:?}", scene.proxy.plan().injected);
+    println!("writes: {}", scene.proxy.log().writes().count());
+    println!("events lost: 0, OPERON_TEST_SEED={}", seed());
 }
 
 /// A host behind a proxy, some Samples.
