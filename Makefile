@@ -172,20 +172,36 @@ soak: plugins $(CONTROL_PLANE) ## Run the long forms of the fault suite: kills a
 	@$(on_control_plane)
 	on_control_plane cargo test --workspace --test cluster -- --ignored --nocapture --test-threads=1 soak
 
+# A large component for benchmarks: 18 MB with the Python interpreter in it.
+COMPONENTIZE_PY := 0.25.1
+target/python/bin/componentize-py:
+	@$(call need,python3,get Python 3.10 or newer; Debian has it as apt-get install python3 python3-venv)
+	echo "Installing componentize-py $(COMPONENTIZE_PY) from PyPI into target/python."
+	python3 -m venv target/python
+	target/python/bin/pip install --quiet --disable-pip-version-check componentize-py==$(COMPONENTIZE_PY)
+
+$(PLUGINS)/python.wasm: target/python/bin/componentize-py host/tests/guests/python/app.py wit/plugin.wit
+	@mkdir -p $(PLUGINS)
+	$< -d wit -w plugin componentize --stub-wasi -p host/tests/guests/python app -o $@
+
 # bench,TEST: runs one benchmark of the cluster suite with an optimized host.
 define bench
 	@$(on_control_plane)
 	export OPERON_TEST_BINARY="$(CURDIR)/target/release/operon"
-	on_control_plane cargo test --workspace --test cluster -- --ignored --nocapture bench::$(1)
+	on_control_plane cargo test --workspace --test cluster -- --ignored --nocapture $(1)
 endef
 
 .PHONY: bench-fairness
 bench-fairness: build plugins $(CONTROL_PLANE) ## Latency of a plugin beside one that sleeps and one that fails
-	$(call bench,single_events)
+	$(call bench,bench::single_events)
 
 .PHONY: bench-converge
 bench-converge: build plugins $(CONTROL_PLANE) ## Rates of 1,000 objects created, deprived of their children, and deleted at once
-	$(call bench,a_thousand)
+	$(call bench,bench::a_thousand)
+
+.PHONY: bench-swap
+bench-swap: build plugins $(PLUGINS)/python.wasm $(CONTROL_PLANE) ## Time of a swap, for a small and a large plugin, and what it costs the neighbours
+	$(call bench,bench_swap::swaps)
 
 .PHONY: lint
 lint: ## Check the format, and what the linters of Rust and Go find

@@ -121,14 +121,14 @@ async fn single_events_of_a_plugin_alone_and_beside_one_that_sleeps_and_one_that
     );
 }
 
-fn labelled(world: &World, name: &str, role: &str, spec: &Value) -> Value {
+pub(crate) fn labelled(world: &World, name: &str, role: &str, spec: &Value) -> Value {
     let mut sample = world.sample(name, spec);
     sample["metadata"]["labels"] = json!({ "role": role });
     sample
 }
 
 /// Milliseconds from each change of an object that a watch showed to the request for its child.
-fn latencies(host: &Host, name: &str) -> Vec<f64> {
+pub(crate) fn latencies(host: &Host, name: &str) -> Vec<f64> {
     let log = host.log();
     let mut seen = None;
     let mut latencies = Vec::new();
@@ -148,7 +148,7 @@ fn latencies(host: &Host, name: &str) -> Vec<f64> {
     latencies
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -6,6 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -97,6 +98,17 @@ impl Host {
 
     fn causes(&self, name: &str, which: impl Fn(&Value) -> bool) -> Vec<String> {
         self.lines(name, "cause", which)
+    }
+
+    /// When the first such line was logged since the start.
+    pub(crate) fn first(&self, which: impl Fn(&Value) -> bool) -> Option<Timestamp> {
+        let log = self.log();
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.find(|line| which(line))?["timestamp"].as_str()?.parse().ok()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// A field of the log's lines on an object; a name without namespace is of any.

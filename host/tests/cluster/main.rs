@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "also in what the tests share")]
 
 mod bench;
+mod bench_swap;
 mod causes;
 mod chaos;
 mod check;

@@ -241,13 +241,18 @@ pub(crate) fn wasm(name: &str) -> Vec<u8> {
 
 /// Another version of the guest `scripted`: see `VERSION` there.
 pub(crate) fn version(of: &Value) -> Vec<u8> {
-    let mark = b"OPERON-TEST-VERSION:";
-    let mut bytes = wasm("scripted.wasm");
-    let begin = bytes.windows(mark.len()).position(|window| window == mark).expect("the mark is in it") + mark.len();
-    let text = of.to_string();
-    let room = &mut bytes[begin..begin + 2048 - mark.len()];
-    room.fill(b' ');
-    room[..text.len()].copy_from_slice(text.as_bytes());
+    version_of("scripted.wasm", of)
+}
+
+/// The same of any guest that has the mark.
+pub(crate) fn version_of(guest: &str, of: &Value) -> Vec<u8> {
+    let mark = b"OPERON-TEST-VERSION:{";
+    let mut bytes = wasm(guest);
+    let found = bytes.windows(mark.len()).position(|window| window == mark).expect("the mark is in it");
+    let (begin, text) = (found + mark.len() - 1, of.to_string());
+    let end = found + 2048;
+    bytes[begin..end].fill(b' ');
+    bytes[begin..begin + text.len()].copy_from_slice(text.as_bytes());
     bytes
 }
 
