@@ -126,11 +126,11 @@ async fn swaps_of_a_small_and_of_a_large_component() {
     let (mut large, mut quiet, mut busy) = (Vec::new(), Vec::new(), Vec::new());
     for nth in 1..=LARGE {
         quiet.push(scene.beat(&format!("quiet-{nth}"), BEFORE, || true).await);
-        let name = format!("large-{nth}");
+        let (name, object) = (format!("large-{nth}"), format!("busy-{nth}"));
         let handled = |line: &Value| line["result"] == "done" && line["version"] == name.as_str();
         let (took, p99) = tokio::join!(
             scene.swap("python.wasm", "large", &name),
-            scene.beat(&format!("busy-{nth}"), 1, || scene.host.first(handled).is_some())
+            scene.beat(&object, 1, || scene.host.first(handled).is_some())
         );
         large.push(took);
         busy.push(p99);
