@@ -151,7 +151,7 @@ test: plugins $(CONTROL_PLANE) ## Run all tests, those against a control plane i
 	}
 	# Always the whole workspace: with a single crate's features, cargo would build the dependencies again.
 	units() {
-		cargo test --workspace --lib --bins --test config
+		cargo test --workspace --lib --bins --test config --test compile
 		cargo test --workspace --doc
 	}
 	# Not its cmd: to vet that is to analyse all of Kubernetes, which takes minutes. See lint.

@@ -9,6 +9,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/operon-demo.XXXXXX")
 log=$work/operon.log
+# The cache of compiled plugins: nothing stays in the home folder.
+export XDG_CACHE_HOME=$work/cache
 own_cluster=${OPERON_TEST_KUBECONFIG:-}
 limit=60 # seconds that a state is waited for
 [[ -z $own_cluster ]] || limit=300 # an image may have to be pulled

@@ -8,7 +8,10 @@ use operon_core::{
     resource::ResourceName,
 };
 
-use crate::cluster::login::Login;
+use crate::{
+    cluster::login::Login,
+    plugin::compile::{child::Limits, folder::CacheDir},
+};
 
 /// One Kubernetes operator host for many operators, each a sandboxed WebAssembly plugin.
 #[derive(Debug, Parser)]
@@ -27,6 +30,9 @@ pub enum Command {
         /// Config file (YAML; see README.md)
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Where compiled plugins are kept.
+        #[command(flatten)]
+        cache: CacheDir,
         /// As who.
         #[command(flatten)]
         login: Login,
@@ -36,9 +42,15 @@ pub enum Command {
         /// Config file (YAML; see README.md)
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Where compiled plugins are kept.
+        #[command(flatten)]
+        cache: CacheDir,
     },
     /// Show which objects a plugin holds by its finalizer and its record, and take both away: to uninstall it, or free an object
     Release(Release),
+    /// Compile a component from standard input to standard output, as the host does for itself in a process apart
+    #[command(hide = true)]
+    Compile(Limits),
     /// Show how the plugins of all hosts are: which version runs, and why another does not
     Status(Status),
     /// Let a version of a plugin run that is held because it would delete many children

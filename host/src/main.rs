@@ -5,19 +5,22 @@ use std::process::ExitCode;
 use clap::Parser;
 use operon_host::{
     args::{Args, Command},
-    cli, runtime, telemetry,
+    cli,
+    plugin::compile::child,
+    runtime, telemetry,
 };
 
 fn main() -> ExitCode {
     let Args { command } = Args::parse();
     match command {
-        Command::Check { config } => cli::check::check(&config),
+        Command::Check { config, cache } => cli::check::check(&config, &cache.path()),
+        Command::Compile(limits) => child::run(&limits),
         Command::Release(args) => cli::release::release(&args),
         Command::Status(args) => cli::state::status(&args),
         Command::Approve(args) => cli::state::approve(&args),
-        Command::Run { config, login } => {
+        Command::Run { config, cache, login } => {
             telemetry::start();
-            match runtime::run(&config, &login) {
+            match runtime::run(&config, &cache.path(), &login) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     tracing::error!("{error:#}");

@@ -29,7 +29,12 @@ use crate::{
     dispatch::Lane,
     events::{Events, Publisher},
     handle::{Handler, Watched},
-    plugin::{keeper::Keeper, loader::Loader, sandbox::Sandbox},
+    plugin::{
+        compile::{Compiler, cache::Cache},
+        keeper::Keeper,
+        loader::Loader,
+        sandbox::Sandbox,
+    },
     state::{
         known::{Follower, Known},
         writer::StateWriter,
@@ -41,17 +46,17 @@ use crate::{
 const LAST_EVENTS: Duration = Duration::from_secs(2);
 
 /// Runs the host until SIGTERM or SIGINT, then until what is in flight has ended.
-pub fn run(config: &Path, login: &Login) -> anyhow::Result<()> {
+pub fn run(config: &Path, cache: &Path, login: &Login) -> anyhow::Result<()> {
     let config = HostConfig::load(config)?;
     let runtime = tokio::runtime::Runtime::new().context("starting the executor")?;
     let ended = runtime.block_on(async {
         let client = login.client().await?;
         let stop = stop_on_signal()?;
-        Host::new(&config, client)?.run(stop).await?;
+        Host::new(&config, cache, client)?.run(stop).await?;
         tracing::info!("ended");
         Ok(())
     });
-    // A compilation may be under way on a thread of its own, which nobody waits for any more.
+    // Threads may be reading files, or feeding a compilation that has been ended; nobody waits for them any more.
     runtime.shutdown_background();
     ended
 }
@@ -85,8 +90,10 @@ struct Host {
 }
 
 impl Host {
-    fn new(config: &HostConfig, client: Client) -> anyhow::Result<Self> {
+    fn new(config: &HostConfig, cache: &Path, client: Client) -> anyhow::Result<Self> {
         let sandbox = Arc::new(Sandbox::new().context("starting the WebAssembly engine")?);
+        let cache = Cache::open_or_temporary(cache).context("making a folder for compiled plugins")?;
+        let compiler = Arc::new(Compiler::new(cache, sandbox.compatibility()).context("finding this program")?);
         let (events, publisher) = Events::new(client.clone(), config.host.as_str());
         let discovery = Discovery::new(client.clone());
         let (known, follower) = Known::new(client.clone());
@@ -111,7 +118,12 @@ impl Host {
                 grants: plugin.grants.clone(),
                 limit: plugin.limits.output.as_usize(),
             };
-            let loader = Loader { config: plugin.clone(), sandbox: sandbox.clone(), reads: Some(Arc::new(reads)) };
+            let loader = Loader {
+                config: plugin.clone(),
+                compiler: compiler.clone(),
+                sandbox: sandbox.clone(),
+                reads: Some(Arc::new(reads)),
+            };
             let (client, known) = (host.client.clone(), known.clone());
             host.states.push(StateWriter { client, handler: handler.clone(), known: known.clone() });
             host.keepers.push(Keeper { loader, handler, events: host.events.clone(), known });

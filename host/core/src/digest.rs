@@ -1,6 +1,9 @@
 //! SHA-256 digests, written as `sha256:<hex>`: of plugins, settings, essences, statuses and applied bodies.
 
-use std::fmt;
+use std::{
+    fmt,
+    io::{self, Read},
+};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -9,6 +12,9 @@ use sha2::{Digest as _, Sha256};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Digest(Box<str>);
+
+/// Bytes of a stream that are hashed at once.
+const CHUNK: usize = 64 << 10;
 
 impl Digest {
     /// The digest of these bytes.
@@ -23,9 +29,29 @@ impl Digest {
         so.then(|| Self(text.into()))
     }
 
+    /// The digest of all that comes, and how many bytes that is. No more than a chunk of it is held.
+    pub fn of_stream(mut stream: impl Read) -> io::Result<(Self, u64)> {
+        let (mut hash, mut size, mut chunk) = (Sha256::new(), 0, vec![0; CHUNK]);
+        loop {
+            let count = match stream.read(&mut chunk) {
+                Ok(0) => return Ok((Self(format!("sha256:{:x}", hash.finalize()).into()), size)),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            hash.update(chunk.get(..count).unwrap_or_default());
+            size += count as u64;
+        }
+    }
+
     /// The whole digest, `sha256:` and 64 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The 64 digits alone.
+    pub fn hex(&self) -> &str {
+        self.0.strip_prefix("sha256:").unwrap_or(&self.0)
     }
 
     /// The first twelve digits: enough for a person to tell two apart in a log line.
@@ -48,6 +74,8 @@ impl fmt::Debug for Digest {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::Digest;
 
     #[test]
@@ -55,6 +83,7 @@ mod tests {
         let digest = Digest::of("");
         assert_eq!(digest.as_str(), "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!(digest.short(), "e3b0c44298fc");
+        assert_eq!(digest.hex(), &digest.as_str()[7..]);
     }
 
     #[test]
@@ -65,6 +94,16 @@ mod tests {
         let wrong = [&text[7..], &text[..70], &text.to_uppercase(), &text.replace('e', "g"), &format!("{text}0")];
         for wrong in wrong {
             assert_eq!(Digest::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_stream_has_the_digest_of_its_bytes_however_it_comes() {
+        let bytes: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
+        for split in [0, 1, 65_535, 65_536, 65_537, bytes.len()] {
+            let (first, second) = bytes.split_at(split);
+            let (digest, size) = Digest::of_stream(first.chain(second)).unwrap();
+            assert_eq!((digest, size), (Digest::of(&bytes), 800_000));
         }
     }
 }

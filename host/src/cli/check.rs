@@ -6,13 +6,14 @@ use anyhow::Context;
 use operon_core::config::{ConfigError, HostConfig, PluginConfig, Source};
 
 use crate::plugin::{
+    compile::{Compiler, cache::Cache},
     loader::{LoadError, Loader},
     sandbox::Sandbox,
     source::Component,
 };
 
 /// Loads a config and the plugins that are files; prints what it would run, or every mistake, one a line, and fails.
-pub fn check(file: &Path) -> ExitCode {
+pub fn check(file: &Path, cache: &Path) -> ExitCode {
     let config = match HostConfig::load(file) {
         Ok(config) => config,
         Err(errors) => {
@@ -20,7 +21,7 @@ pub fn check(file: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match check_plugins(file, &config) {
+    match check_plugins(file, &config, cache) {
         Ok(mistakes) if mistakes.is_empty() => {
             println!("{}", summary(&config));
             ExitCode::SUCCESS
@@ -39,7 +40,9 @@ pub fn check(file: &Path) -> ExitCode {
 }
 
 /// Compiles the plugins that are files and shows them their settings; those in ConfigMaps can't be known here.
-fn check_plugins(config_file: &Path, config: &HostConfig) -> anyhow::Result<Vec<ConfigError>> {
+///
+/// With the host's own cache: what was checked is compiled for the host as well, and what did not change for the next check.
+fn check_plugins(config_file: &Path, config: &HostConfig, cache: &Path) -> anyhow::Result<Vec<ConfigError>> {
     let files = config.plugins.iter().enumerate().filter_map(|(i, plugin)| match &plugin.source {
         Source::File(file) => Some((i, plugin, file)),
         Source::ConfigMap(_) => None,
@@ -50,8 +53,10 @@ fn check_plugins(config_file: &Path, config: &HostConfig) -> anyhow::Result<Vec<
     }
     let runtime = tokio::runtime::Runtime::new().context("starting the executor")?;
     let sandbox = Arc::new(Sandbox::new().context("starting the WebAssembly engine")?);
+    let cache = Cache::open_or_temporary(cache).context("making a folder for compiled plugins")?;
+    let compiler = Arc::new(Compiler::new(cache, sandbox.compatibility())?);
     let mistakes = files.into_iter().filter_map(|(i, plugin, file)| {
-        let error = runtime.block_on(load(&sandbox, plugin, file)).err()?;
+        let error = runtime.block_on(load(&compiler, &sandbox, plugin, file)).err()?;
         Some(ConfigError {
             file: config_file.into(),
             position: None,
@@ -62,8 +67,13 @@ fn check_plugins(config_file: &Path, config: &HostConfig) -> anyhow::Result<Vec<
     Ok(mistakes.collect())
 }
 
-async fn load(sandbox: &Arc<Sandbox>, plugin: &PluginConfig, file: &Path) -> Result<(), LoadError> {
-    let loader = Loader { config: plugin.clone(), sandbox: sandbox.clone(), reads: None };
+async fn load(
+    compiler: &Arc<Compiler>,
+    sandbox: &Arc<Sandbox>,
+    plugin: &PluginConfig,
+    file: &Path,
+) -> Result<(), LoadError> {
+    let loader = Loader { config: plugin.clone(), compiler: compiler.clone(), sandbox: sandbox.clone(), reads: None };
     loader.load(&Component::read(file)?).await?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use wasmtime::Store;
 
 use super::{
     bindings::{PluginPre, operon::plugin::types as wit},
+    compile::cache::Compiled,
     guest::{Guest, Subject},
     limits::CallLimits,
     sandbox::Sandbox,
@@ -28,6 +29,8 @@ pub struct Plugin {
     pub version: String,
     pub(super) sandbox: Arc<Sandbox>,
     pub(super) pre: PluginPre<Guest>,
+    /// Held, so that the cache keeps what is in use for the next start.
+    pub(super) _compiled: Compiled,
     pub(super) limits: CallLimits,
     pub(super) reads: Option<Arc<Reads>>,
 }

@@ -145,7 +145,7 @@ impl Keeper {
     }
 
     async fn load(&self, component: Component) -> Result<Plugin, LoadError> {
-        let (name, digest, size) = (&self.loader.config.name, component.digest.clone(), component.bytes.len());
+        let (name, digest, size) = (&self.loader.config.name, component.digest.clone(), component.size);
         tracing::info!(plugin = %name, digest = digest.short(), size, "loading the plugin");
         let mut failures = 0;
         loop {

@@ -6,6 +6,7 @@ use operon_core::{config::PluginConfig, json::canonical};
 
 use super::{
     CallError, Plugin,
+    compile::{CompileError, Compiler},
     limits::CallLimits,
     sandbox::Sandbox,
     source::{Component, SourceError},
@@ -21,6 +22,12 @@ pub enum LoadError {
     /// Not WebAssembly, not a component, or one of another world.
     #[error("it is no component of the world operon:plugin/plugin@0.1.0: {0}")]
     Component(String),
+    /// It could not be compiled.
+    #[error("compiling it {0}")]
+    Compile(CompileError),
+    /// The code that was compiled can't be run here.
+    #[error("mapping its compiled code: {0}")]
+    Map(String),
     /// It can't say what it is.
     #[error("calling its `describe`: {0}")]
     Describe(CallError),
@@ -35,7 +42,20 @@ pub enum LoadError {
 impl LoadError {
     /// It may do in a moment.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Describe(CallError::Host(_)) | Self::Validate(CallError::Host(_)))
+        match self {
+            Self::Describe(CallError::Host(_)) | Self::Validate(CallError::Host(_)) => true,
+            Self::Compile(error) => error.may_pass(),
+            _ => false,
+        }
+    }
+}
+
+impl From<CompileError> for LoadError {
+    fn from(error: CompileError) -> Self {
+        match error {
+            CompileError::Refused(why) => Self::Component(why),
+            error => Self::Compile(error),
+        }
     }
 }
 
@@ -43,6 +63,8 @@ impl LoadError {
 pub struct Loader {
     /// The entry.
     pub config: PluginConfig,
+    /// What compiles it, or has done so before.
+    pub compiler: Arc<Compiler>,
     /// Where it will run.
     pub sandbox: Arc<Sandbox>,
     /// What it will read; none where there is no cluster.
@@ -52,19 +74,25 @@ pub struct Loader {
 impl Loader {
     /// Compiles, links, describes and validates.
     pub async fn load(&self, component: &Component) -> Result<Plugin, LoadError> {
+        let wasm = component.reader().map_err(CompileError::Read)?;
+        let compiled = self.compiler.compile(&component.digest, wasm).await?;
         let sandbox = self.sandbox.clone();
-        let (bytes, digest) = (component.bytes.clone(), component.digest.clone());
-        let compiled = tokio::task::spawn_blocking(move || sandbox.prepare(&bytes)).await;
-        let pre = match compiled {
-            Ok(prepared) => prepared.map_err(|error| LoadError::Component(format!("{error:#}")))?,
-            Err(panicked) => return Err(LoadError::Component(format!("compiling it failed: {panicked}"))),
+        let prepared = tokio::task::spawn_blocking(move || {
+            let component = sandbox.map(&compiled).map_err(|error| LoadError::Map(format!("{error:#}")))?;
+            let pre = sandbox.link(&component).map_err(|error| LoadError::Component(format!("{error:#}")))?;
+            Ok::<_, LoadError>((pre, compiled))
+        });
+        let (pre, compiled) = match prepared.await {
+            Ok(prepared) => prepared?,
+            Err(panicked) => return Err(LoadError::Map(panicked.to_string())),
         };
         let mut plugin = Plugin {
             name: self.config.name.as_str().into(),
-            digest,
+            digest: component.digest.clone(),
             version: String::new(),
             sandbox: self.sandbox.clone(),
             pre,
+            _compiled: compiled,
             limits: CallLimits::from(&self.config.limits),
             reads: self.reads.clone(),
         };

@@ -1,9 +1,11 @@
 //! Plugins: where their bytes come from, how they become callable, how they are called.
 //!
-//! `source` yields bytes, `loader` compiles and checks them, `keeper` puts what is good into the `slot`, `sandbox` runs one call of it.
+//! `source` yields bytes, `compile` makes code of them in a process of their own, `loader` checks it, `keeper` puts what is good into
+//! the `slot`, `sandbox` runs one call of it.
 
 mod bindings;
 mod call;
+pub mod compile;
 mod convert;
 mod guest;
 pub mod keeper;

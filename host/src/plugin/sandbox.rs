@@ -1,9 +1,13 @@
 //! The sandbox: one engine for all plugins, a fresh instance for each call.
 //!
 //! Guarantees: no state goes from one call to the next; a call ends at its time limit, however it spends its time; it never
-//! holds a thread for longer than a tick. Compiling is the loader's, what a guest can reach is `guest`'s.
+//! holds a thread for longer than a tick. Compiling is `compile`'s, what a guest can reach is `guest`'s.
 
-use std::{thread, time::Duration};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    thread,
+    time::Duration,
+};
 
 use anyhow::Context;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -12,7 +16,7 @@ use wasmtime::{
     component::{Component, Linker},
 };
 
-use super::{bindings::PluginPre, guest::Guest, limits::CallLimits};
+use super::{bindings::PluginPre, compile::cache::Compiled, guest::Guest, limits::CallLimits};
 
 /// How often running guests are asked to yield: short, so that a busy one delays its neighbours little; long beside what a
 /// tick costs.
@@ -56,12 +60,19 @@ impl Sandbox {
         Ok(Self { engine, linker, calls: Semaphore::new(CALLS as usize) })
     }
 
-    /// Compiles a component and links it, which takes a core for 0.1 s (Rust) to 10 s (Python).
-    ///
-    /// Its bytes are hostile: nothing but WebAssembly is taken, never compiled code.
-    pub fn prepare(&self, wasm: &[u8]) -> wasmtime::Result<PluginPre<Guest>> {
-        let component = Component::from_binary(&self.engine, wasm)?;
-        PluginPre::new(self.linker.instantiate_pre(&component)?)
+    /// What compiled code has to fit: version and settings of wasmtime, features of the processor.
+    pub fn compatibility(&self) -> String {
+        compatibility(&self.engine)
+    }
+
+    /// Maps compiled code, which takes milliseconds.
+    pub fn map(&self, compiled: &Compiled) -> wasmtime::Result<Component> {
+        compiled.map(&self.engine)
+    }
+
+    /// Links a component; fails where it is of another world.
+    pub fn link(&self, component: &Component) -> wasmtime::Result<PluginPre<Guest>> {
+        PluginPre::new(self.linker.instantiate_pre(component)?)
     }
 
     /// A store for one call, and the permit to run it.
@@ -83,7 +94,8 @@ impl Sandbox {
     }
 }
 
-fn config(pooled: bool) -> Config {
+/// Of the engine that runs components, and of the one that compiles them; `pooled` makes no difference to compiled code.
+pub(super) fn config(pooled: bool) -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true);
     // No guest that we take uses the asynchronous component model, and calls are cheaper without.
@@ -105,11 +117,34 @@ fn config(pooled: bool) -> Config {
     config
 }
 
+/// wasmtime checks all of it again when code is mapped: a hash that collides, or changes with Rust, costs a compilation.
+fn compatibility(engine: &Engine) -> String {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
 /// Advances the engine's clock until the engine is gone. An OS thread, since guests may starve the executor.
 fn tick(engine: &EngineWeak) {
     while let Some(engine) = engine.upgrade() {
         engine.increment_epoch();
         drop(engine);
         thread::sleep(TICK);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::Engine;
+
+    use super::{compatibility, config};
+
+    #[test]
+    fn what_is_compiled_without_a_pool_runs_in_one() {
+        let [pooled, plain] = [true, false].map(|pooled| compatibility(&Engine::new(&config(pooled)).unwrap()));
+        assert_eq!(pooled, plain);
+        let mut other = config(true);
+        other.epoch_interruption(false);
+        assert_ne!(compatibility(&Engine::new(&other).unwrap()), pooled);
     }
 }

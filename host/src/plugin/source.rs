@@ -2,7 +2,12 @@
 //!
 //! A ConfigMap is watched, never mounted: a mount lags by minutes. One that goes leaves the running plugin as it is.
 
-use std::{path::Path, pin::Pin};
+use std::{
+    io::{self, Cursor, Read},
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+};
 
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference};
@@ -29,12 +34,23 @@ pub struct Fetched {
     pub reference: Option<ObjectReference>,
 }
 
-/// The bytes of a component, unchecked.
+/// The bytes of a component, unchecked. A clone shares them.
+#[derive(Clone)]
 pub struct Component {
-    /// As they were stored.
-    pub bytes: Vec<u8>,
     /// Of the bytes.
     pub digest: Digest,
+    /// How many.
+    pub size: u64,
+    stored: Stored,
+}
+
+#[derive(Clone)]
+struct Stored(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Stored {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// Why a source has no component.
@@ -65,12 +81,17 @@ pub enum SourceError {
 
 impl Component {
     fn new(bytes: Vec<u8>) -> Self {
-        Self { digest: Digest::of(&bytes), bytes }
+        Self { digest: Digest::of(&bytes), size: bytes.len() as u64, stored: Stored(Arc::new(bytes)) }
     }
 
     /// Reads a file, as it is now.
     pub fn read(file: &Path) -> Result<Self, SourceError> {
         Ok(Self::new(std::fs::read(file)?))
+    }
+
+    /// The bytes, from the first.
+    pub fn reader(&self) -> io::Result<impl Read + Send + 'static> {
+        Ok(Cursor::new(self.stored.clone()))
     }
 }
 
@@ -157,7 +178,7 @@ mod tests {
     }
 
     fn taken(keys: &[&str], key: Option<&str>) -> Result<Vec<u8>, String> {
-        component(map(keys), key).map(|component| component.bytes).map_err(|error| error.to_string())
+        component(map(keys), key).map(|component| component.stored.0.to_vec()).map_err(|error| error.to_string())
     }
 
     #[test]

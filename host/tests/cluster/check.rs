@@ -55,7 +55,9 @@ fn a_plugin_file_that_is_no_component_or_refuses_its_settings_is_named() {
         );
         let config_file = folder.path().join("operon.yaml");
         fs::write(&config_file, config).unwrap();
-        let output = operon(&["check", "--config", config_file.to_str().unwrap()]);
+        let cache = folder.path().join("cache");
+        let output =
+            operon(&["check", "--config", config_file.to_str().unwrap(), "--cache-dir", cache.to_str().unwrap()]);
         (output.status.code(), stderr(&output))
     };
     assert_eq!(check("sample.wasm", "{}").0, Some(0));

@@ -150,6 +150,8 @@ fn run(folder: &Path, kubeconfig: &Path, log: Stdio) -> Child {
         .env("OPERON_LOG", "info,operon_host=debug,operon_host::watch=trace")
         .args(["run", "--config"])
         .arg(folder.join("operon.yaml"))
+        .arg("--cache-dir")
+        .arg(folder.join("cache"))
         .arg("--kubeconfig")
         .arg(kubeconfig)
         .stdin(Stdio::null())

@@ -65,3 +65,26 @@ async fn a_plugin_that_traps_or_overstays_is_told_on_the_object_and_leaves_other
     world.event("Sample", "traps", "crashed").await;
     world.event("Sample", "sleeps", "limits.time is 500ms").await;
 }
+
+#[tokio::test]
+async fn a_host_that_is_restarted_compiles_nothing_that_it_has_compiled_before() {
+    let world = World::new("warm").await;
+    world.put_plugin(&world.namespace, "plugin", wasm("sample.wasm")).await;
+    let mut host = Host::start(&world, &json!({}));
+    world.apply_sample("obj", 2).await;
+    world.message("obj", "2 replicas").await;
+    let said = |host: &Host, part: &str| host.log().matches(part).count();
+    let (compiled, cached) = (r#""message":"compiled""#, "taken from the cache of compiled plugins");
+    assert_eq!((said(&host, compiled), said(&host, cached)), (1, 0), "cold");
+    host.kill();
+    host.restart();
+    world.apply_sample("obj", 3).await;
+    world.message("obj", "3 replicas").await;
+    assert_eq!((said(&host, compiled), said(&host, cached)), (0, 1), "warm");
+    // Another version is another entry, and the first is there still.
+    world.put_plugin(&world.namespace, "plugin", wasm("sample-v2.wasm")).await;
+    world.message("obj", "stays at 3 replicas").await;
+    world.put_plugin(&world.namespace, "plugin", wasm("sample.wasm")).await;
+    world.message("obj", "scaled to 3 replicas").await;
+    assert_eq!((said(&host, compiled), said(&host, cached)), (1, 2), "back");
+}
