@@ -145,8 +145,11 @@ impl<P: Clone> Standing<P> {
         Crash::PutBack
     }
 
-    /// Holds a version that does not run.
+    /// Holds a version that does not run. The one that does is then the one to go back to, also after a restart.
     pub fn hold(&mut self, digest: Digest, why: Trouble, now: SystemTime) {
+        if let Some(running) = &self.running {
+            self.last_good = Some(running.digest.clone());
+        }
         if self.wanted.as_ref() == Some(&digest) {
             self.trouble = Some(why.clone());
         }
@@ -210,6 +213,7 @@ mod tests {
         let hold = &standing.held()[&Digest::of("b")];
         assert_eq!(hold.why, Trouble { reason: "Crashed".into(), message: "b crashed".into() });
         assert_eq!(standing.trouble.as_ref(), Some(&hold.why));
+        assert_eq!(standing.last_good(), Some(&Digest::of("a")));
         standing.free(&Digest::of("b"));
         assert!(standing.held().is_empty());
     }

@@ -2,7 +2,11 @@
 //!
 //! If any step fails, the version that was running goes on, and why is told in the log and on the ConfigMap.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -11,7 +15,7 @@ use operon_core::{
     digest::Digest,
     standing::{Standing, Trouble, is_too_much},
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     Plugin,
@@ -32,6 +36,10 @@ const AGAIN_LIMIT: Duration = Duration::from_mins(1);
 
 /// What a hold for too many deletions is called: the one that a person can end.
 const WOULD_PRUNE: &str = "WouldPrune";
+
+fn not_loaded(error: &LoadError) -> Trouble {
+    Trouble { reason: "NotLoaded".into(), message: error.to_string() }
+}
 
 /// Keeps one plugin up to date.
 pub struct Keeper {
@@ -54,6 +62,25 @@ struct Memory {
     reference: Option<ObjectReference>,
     /// Holds of which was told.
     told: BTreeSet<Digest>,
+    /// What could not be loaded for a moment.
+    again: Option<Again>,
+}
+
+/// A version that is to be loaded again.
+struct Again {
+    component: Component,
+    failures: u32,
+    at: Instant,
+}
+
+impl Memory {
+    /// Until something is to be loaded again; for ever where nothing is.
+    async fn due(&self) {
+        match &self.again {
+            Some(again) => sleep_until(again.at).await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Keeper {
@@ -84,6 +111,9 @@ impl Keeper {
                     }
                 }
                 Ok(()) = standing.changed() => self.tell_holds(&mut memory),
+                () = memory.due() => if let Some(Again { component, failures, .. }) = memory.again.take() {
+                    self.load(&mut memory, component, failures + 1).await;
+                },
             }
         }
     }
@@ -95,12 +125,12 @@ impl Keeper {
     /// What the source holds now.
     async fn take(&self, memory: &mut Memory, fetched: Fetched) {
         memory.reference = fetched.reference;
+        memory.again = None;
         let component = match fetched.bytes {
             Ok(component) => component,
             Err(error) => {
                 memory.tried = None;
-                let trouble = Trouble { reason: "NotLoaded".into(), message: LoadError::from(error).to_string() };
-                return self.refuse(memory, trouble);
+                return self.refuse(memory, not_loaded(&error.into())).await;
             }
         };
         let digest = component.digest.clone();
@@ -113,14 +143,24 @@ impl Keeper {
             return;
         }
         memory.tried = Some(digest.clone());
-        if let Some(why) = self.held(&digest) {
-            return self.refuse(memory, why);
+        match self.held(&digest) {
+            Some(why) => self.refuse(memory, why).await,
+            None => self.load(memory, component, 0).await,
         }
-        match self.load(component).await {
+    }
+
+    /// Loads it, and if it is good, tries it out.
+    async fn load(&self, memory: &mut Memory, component: Component, failures: u32) {
+        let (name, digest, size) = (&self.loader.config.name, component.digest.short(), component.size);
+        tracing::info!(plugin = %name, digest, size, "loading the plugin");
+        match self.loader.load(&component).await {
             Ok(plugin) => self.try_out(memory, plugin).await,
             Err(error) => {
-                let trouble = Trouble { reason: "NotLoaded".into(), message: error.to_string() };
-                self.refuse(memory, trouble);
+                if error.may_pass() {
+                    let at = Instant::now() + jittered(backoff(AGAIN, failures, AGAIN_LIMIT));
+                    memory.again = Some(Again { component, failures, at });
+                }
+                self.refuse(memory, not_loaded(&error)).await;
             }
         }
     }
@@ -144,22 +184,6 @@ impl Keeper {
         self.approved().contains(digest.as_str())
     }
 
-    async fn load(&self, component: Component) -> Result<Plugin, LoadError> {
-        let (name, digest, size) = (&self.loader.config.name, component.digest.clone(), component.size);
-        tracing::info!(plugin = %name, digest = digest.short(), size, "loading the plugin");
-        let mut failures = 0;
-        loop {
-            match self.loader.load(&component).await {
-                Err(error) if error.may_pass() => {
-                    tracing::warn!(plugin = %name, digest = digest.short(), "loading the plugin, again in a moment: {error}");
-                    sleep(jittered(backoff(AGAIN, failures, AGAIN_LIMIT))).await;
-                    failures += 1;
-                }
-                loaded => return loaded,
-            }
-        }
-    }
-
     /// Calls it for all objects, carries nothing out, and puts it in place if it does no harm.
     async fn try_out(&self, memory: &mut Memory, plugin: Plugin) {
         let (name, version, digest) = (plugin.name.clone(), plugin.version.clone(), plugin.digest.clone());
@@ -167,7 +191,8 @@ impl Keeper {
         let Rehearsal { calls, pruned, children, .. } = rehearsal;
         if let Some(why) = self.objection(&digest, &rehearsal) {
             self.slot().hold(digest, why);
-            return self.tell_holds(memory);
+            self.tell_holds(memory);
+            return self.bring_back().await;
         }
         let digest = digest.short();
         self.slot().put(plugin);
@@ -195,9 +220,33 @@ impl Keeper {
     }
 
     /// What the source holds is not run: says why, and what goes on, in the log and on the ConfigMap.
-    fn refuse(&self, memory: &Memory, trouble: Trouble) {
+    async fn refuse(&self, memory: &Memory, trouble: Trouble) {
+        self.bring_back().await;
         self.tell(memory, "PluginNotLoaded", "is not loaded", &trouble.message);
         self.slot().refuse(trouble);
+    }
+
+    /// After a restart nothing runs yet: then the last version that was good does, if its code is still there.
+    async fn bring_back(&self) {
+        let last_good = self.slot().with(|standing| match standing.running() {
+            None => standing.last_good().cloned(),
+            Some(_) => None,
+        });
+        let Some(digest) = last_good else { return };
+        let name = &self.loader.config.name;
+        match self.loader.load_again(&digest).await {
+            Ok(Some(plugin)) => {
+                let (version, digest) = (plugin.version.clone(), digest.short());
+                self.slot().change(|standing| standing.put(plugin.digest.clone(), Arc::new(plugin), SystemTime::now()));
+                tracing::info!(plugin = %name, version, digest, "the last good version of the plugin is in place");
+            }
+            Ok(None) => {
+                tracing::warn!(plugin = %name, digest = digest.short(), "the last good version is not in the cache");
+            }
+            Err(error) => {
+                tracing::warn!(plugin = %name, digest = digest.short(), "the last good version can't be loaded: {error}");
+            }
+        }
     }
 
     /// Tells of versions that are held since it was last told.

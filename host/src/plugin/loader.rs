@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use operon_core::{config::PluginConfig, json::canonical};
+use operon_core::{config::PluginConfig, digest::Digest, json::canonical};
 
 use super::{
     CallError, Plugin,
-    compile::{CompileError, Compiler},
+    compile::{CompileError, Compiler, cache::Compiled},
     limits::CallLimits,
     sandbox::Sandbox,
     source::{Component, SourceError},
@@ -76,6 +76,16 @@ impl Loader {
     pub async fn load(&self, component: &Component) -> Result<Plugin, LoadError> {
         let wasm = component.reader().map_err(CompileError::Read)?;
         let compiled = self.compiler.compile(&component.digest, wasm).await?;
+        self.prepare(component.digest.clone(), compiled).await
+    }
+
+    /// The same for a version that was compiled before, if its code is still there.
+    pub async fn load_again(&self, digest: &Digest) -> Result<Option<Plugin>, LoadError> {
+        let Some(compiled) = self.compiler.again(digest).await? else { return Ok(None) };
+        self.prepare(digest.clone(), compiled).await.map(Some)
+    }
+
+    async fn prepare(&self, digest: Digest, compiled: Compiled) -> Result<Plugin, LoadError> {
         let sandbox = self.sandbox.clone();
         let prepared = tokio::task::spawn_blocking(move || {
             let component = sandbox.map(&compiled).map_err(|error| LoadError::Map(format!("{error:#}")))?;
@@ -88,7 +98,7 @@ impl Loader {
         };
         let mut plugin = Plugin {
             name: self.config.name.as_str().into(),
-            digest: component.digest.clone(),
+            digest,
             version: String::new(),
             sandbox: self.sandbox.clone(),
             pre,

@@ -105,9 +105,9 @@ async fn a_sample_does_not_go_before_its_child_whose_delete_is_answered_with_409
 #[tokio::test]
 #[ignore = "takes minutes: make soak"]
 async fn soak_all_faults_mixed() {
+    const ROUNDS: u64 = 10;
     let faults = [QUICK.as_slice(), QUICK.as_slice(), QUICK.as_slice(), SILENT.as_slice()].concat();
     let scene = Scene::new("soak-mixed", Plan::chance(0.1, &faults), 100).await;
-    const ROUNDS: u64 = 10;
     for _ in 0..ROUNDS {
         scene.live_at_once(SILENCE * 4).await;
     }

@@ -132,6 +132,11 @@ impl Compiler {
         Ok(compiled)
     }
 
+    /// What was compiled before, from the cache.
+    pub async fn again(&self, digest: &Digest) -> Result<Option<Compiled>, CompileError> {
+        Ok(self.find(&Arc::new(Key::new(digest, &self.compatibility)), digest).await?)
+    }
+
     async fn find(&self, key: &Arc<Key>, digest: &Digest) -> io::Result<Option<Compiled>> {
         let (start, key) = (Instant::now(), key.clone());
         let found = self.in_cache(move |cache| cache.find(&key)).await?;
