@@ -86,4 +86,9 @@ mod tests {
         assert!(matches!(claimed(&live(&[], Some("other"), None)), Claim::Theirs(_)));
         assert!(matches!(claimed(&live(&[], Some("sample"), Some("u2"))), Claim::Theirs(_)));
     }
+
+    #[test]
+    fn what_its_own_owner_controls_can_be_handed_over() {
+        assert_eq!(claimed(&live(&[], Some("sample"), Some("u1"))), Claim::Adopted);
+    }
 }

@@ -135,4 +135,15 @@ mod tests {
         let without = essence(json!({"metadata": {}}), &[]);
         assert_eq!(essence(only_ignored, &["/metadata/annotations/example.com~1seen"]), without);
     }
+
+    #[test]
+    fn a_part_of_a_list_can_be_ignored_and_one_that_is_not_there_is_nothing() {
+        let object = || json!({"metadata": {}, "spec": {"list": [{"a": 1, "b": 2}, {"a": 3}]}});
+        let without = |pointer: &str| essence(object(), &[pointer]);
+        assert!(without("/spec/list/0/b").contains(r#"[{"a":1},{"a":3}]"#));
+        assert!(without("/spec/list/1").contains(r#"[{"a":1,"b":2}]"#));
+        for nothing in ["/spec/list/2", "/spec/list/2/a", "/spec/list/x", "/spec/other/a", "/spec/list/0/a/deeper"] {
+            assert_eq!(without(nothing), essence(object(), &[]), "{nothing}");
+        }
+    }
 }

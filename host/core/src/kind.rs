@@ -26,3 +26,19 @@ impl Kind {
         self.resource.group().is_empty() && self.resource.plural() == "secrets"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Kind;
+
+    #[test]
+    fn secrets_of_the_core_group_are_secret_and_nothing_else_is() {
+        let is_secret = |resource: &str| {
+            let resource = resource.parse().unwrap();
+            Kind { resource, kind: "K".into(), namespaced: true, status_subresource: false }.is_secret()
+        };
+        assert!(is_secret("secrets.v1."));
+        assert!(!is_secret("configmaps.v1."));
+        assert!(!is_secret("secrets.v1.example.com"));
+    }
+}

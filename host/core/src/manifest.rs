@@ -181,6 +181,7 @@ mod tests {
         assert_eq!(read("[]"), "the manifest");
         assert_eq!(read("{}"), "apiVersion");
         assert_eq!(read(r#"{"apiVersion":"v1","kind":7}"#), "kind");
+        assert_eq!(read(r#"{"apiVersion":"v1","kind":""}"#), "kind");
         assert_eq!(read(r#"{"apiVersion":"v1","kind":"A","metadata":[]}"#), "metadata");
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         assert_eq!(read(&deep), "the manifest");
@@ -195,8 +196,10 @@ mod tests {
         assert!(refused(json!({"name": "a", "namespace": "../x"})).starts_with("metadata.namespace: "));
         let odd = json!({"apiVersion": "a/b/c", "kind": "X", "metadata": {"name": "a"}}).to_string();
         assert_eq!(Manifest::read(&odd).unwrap_err().field, "apiVersion");
-        let rbac = json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "system:a"}}).to_string();
-        assert!(Manifest::read(&rbac).is_ok());
+        for name in ["system:a", &"a".repeat(253)] {
+            let good = json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": name}}).to_string();
+            assert!(Manifest::read(&good).is_ok(), "{name}");
+        }
     }
 
     #[test]

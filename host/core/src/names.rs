@@ -66,3 +66,22 @@ impl PluginIdentity {
         format!("operon-record/{}", self.label)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::PluginIdentity;
+
+    /// They are on objects in people's clusters: another name is another plugin.
+    #[test]
+    fn what_is_written_into_clusters_is_called_so() {
+        let sample = PluginIdentity::new("default", "sample");
+        assert_eq!(sample.label, "default.sample");
+        assert_eq!((sample.host.as_str(), sample.plugin.as_str()), ("default", "sample"));
+        assert_eq!(sample.finalizer(), "operon.dev/default.sample");
+        assert_eq!(sample.record_annotation(), "operon.dev/default.sample");
+        assert_eq!(sample.manager(), "operon/default.sample");
+        assert_eq!(sample.status_manager(), "operon-status/default.sample");
+        assert_eq!(sample.finalizer_manager(), "operon-finalizer/default.sample");
+        assert_eq!(sample.record_manager(), "operon-record/default.sample");
+    }
+}

@@ -215,6 +215,8 @@ mod tests {
         assert_eq!(head.annotations["a"], "b");
         assert_eq!(head.finalizers, ["x/y"]);
         assert!(head.labels.is_empty() && head.owner_references.is_empty());
+        let object = Object::decode(SAMPLE, "v1", "X").unwrap();
+        assert_eq!((object.field("spec"), object.field("status")), (Some(r#"{"count":2}"#), None));
     }
 
     #[test]

@@ -141,17 +141,20 @@ mod tests {
         let grants = [
             grant("deployments.v1.apps", &[Verb::Apply, Verb::Delete], Some(&["granted"])),
             grant("deployments.v1.apps", &[Verb::Apply], Some(&["half"])),
+            grant("deployments.v1.apps", &[Verb::Delete, Verb::Get], Some(&["otherhalf"])),
         ];
         let policy = Policy { owns: &owns, grants: &grants };
         let child = |resource: &str, namespace, owner| {
             let resource = name(resource);
-            let access = Access { resource: &resource, namespace, verb: Verb::Apply };
+            // Whatever it is asked with: it is to be applied, and deleted later.
+            let access = Access { resource: &resource, namespace, verb: Verb::Get };
             policy.check_child(&access, owner).is_ok()
         };
         assert!(child("deployments.v1.apps", Some("demo"), Some("demo")));
         assert!(!child("deployments.v1.apps", Some("other"), Some("demo")));
         assert!(child("deployments.v1.apps", Some("granted"), Some("demo")));
         assert!(!child("deployments.v1.apps", Some("half"), Some("demo")), "what is applied has to be pruned, too");
+        assert!(!child("deployments.v1.apps", Some("otherhalf"), Some("demo")));
         assert!(!child("deployments.v1.apps", None, None), "cluster-scoped children need a grant");
         assert!(!child("secrets.v1.", Some("demo"), Some("demo")));
         assert!(!allowed(policy, "deployments.v1.apps", Some("demo"), Verb::Apply), "`owns` is for children");

@@ -124,6 +124,8 @@ mod tests {
             ("1G", 1_000_000_000),
         ] {
             assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
+            assert_eq!(u64::try_from(Bytes(bytes).as_usize()), Ok(bytes), "{text}");
+            assert_eq!(String::from(Bytes(bytes)).parse(), Ok(Bytes(bytes)), "{text}");
         }
     }
 

@@ -278,12 +278,24 @@ mod tests {
         let why = || Trouble { reason: "Crashed".into(), message: String::new() };
         let first = Hold { why: why(), since: NOW };
         let held = BTreeMap::from([(Digest::of("first"), first)]);
-        let mut standing = Standing::<()>::restored(held, Some(Digest::of("good")));
+        let mut standing = Standing::<()>::restored(held.clone(), Some(Digest::of("good")));
+        assert_eq!(standing.held(), &held);
         assert_eq!(standing.last_good(), Some(&Digest::of("good")));
         for nth in 0..REMEMBERED {
             standing.hold(Digest::of(nth.to_string()), why(), NOW + Duration::from_secs(nth as u64 + 1));
         }
         assert_eq!(standing.held().len(), REMEMBERED);
         assert!(!standing.held().contains_key(&Digest::of("first")));
+    }
+
+    #[test]
+    fn going_back_to_the_former_while_the_new_one_is_on_trial_needs_no_trial_either() {
+        let mut standing = Standing::default();
+        for name in ["a", "b"] {
+            standing.put(Digest::of(name), name, NOW);
+        }
+        assert_eq!((standing.on_trial(), standing.digest()), (true, Some(&Digest::of("b"))));
+        standing.put(Digest::of("a"), "a", NOW);
+        assert_eq!((standing.on_trial(), standing.digest()), (false, Some(&Digest::of("a"))));
     }
 }
