@@ -64,7 +64,7 @@ fn check_plugins(config_file: &Path, config: &HostConfig) -> anyhow::Result<Vec<
 
 async fn load(sandbox: &Arc<Sandbox>, plugin: &PluginConfig, file: &Path) -> Result<(), LoadError> {
     let loader = Loader { config: plugin.clone(), sandbox: sandbox.clone(), reads: None };
-    loader.load(Component::read(file)?).await?;
+    loader.load(Component::read(file)?.pinned(plugin.digest.as_ref())?).await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 //!
 //! If any step fails, the version that was running goes on. Calls that are under way end on the version that they began with.
 
-use std::sync::Arc;
+use std::{io::Read, sync::Arc};
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -51,10 +51,22 @@ pub struct Loader {
 impl Loader {
     /// Compiles, links, describes and validates.
     pub async fn load(&self, component: Component) -> Result<Plugin, LoadError> {
+        let (plugin, _) = self.describe(component).await?;
+        let settings = canonical(&self.config.settings.clone().into());
+        plugin.validate(settings).await.map_err(LoadError::Validate)?.map_err(LoadError::Settings)?;
+        Ok(plugin)
+    }
+
+    /// All of that but its settings; also what it says that it is called.
+    pub async fn describe(&self, component: Component) -> Result<(Plugin, String), LoadError> {
         let sandbox = self.sandbox.clone();
-        let Component { bytes, digest } = component;
-        let compiled = tokio::task::spawn_blocking(move || sandbox.prepare(&bytes)).await;
-        let pre = match compiled {
+        let digest = component.digest.clone();
+        let compiled = tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            component.reader()?.read_to_end(&mut bytes)?;
+            sandbox.prepare(&bytes)
+        });
+        let pre = match compiled.await {
             Ok(prepared) => prepared.map_err(|error| LoadError::Component(format!("{error:#}")))?,
             Err(panicked) => return Err(LoadError::Component(format!("compiling it failed: {panicked}"))),
         };
@@ -67,23 +79,22 @@ impl Loader {
             limits: CallLimits::from(&self.config.limits),
             reads: self.reads.clone(),
         };
-        plugin.version = plugin.describe().await.map_err(LoadError::Describe)?.version;
-        let settings = canonical(&self.config.settings.clone().into());
-        plugin.validate(settings).await.map_err(LoadError::Validate)?.map_err(LoadError::Settings)?;
-        Ok(plugin)
+        let description = plugin.describe().await.map_err(LoadError::Describe)?;
+        plugin.version = description.version;
+        Ok((plugin, description.name))
     }
 
     /// Keeps the newest good version in `place` as long as the host runs.
     pub async fn keep(self, client: Client, events: Events, place: watch::Sender<Option<Arc<Plugin>>>) {
         let name = &self.config.name;
-        let mut fetches = source::watch(&client, &self.config.source);
+        let mut fetches = source::watch(&client, &self.config.source, self.config.digest.as_ref());
         let mut last: Option<Digest> = None;
         while let Some(fetched) = fetches.next().await {
             let loaded = match fetched.bytes {
                 Ok(component) if last.as_ref() == Some(&component.digest) => continue,
                 Ok(component) => {
                     last = Some(component.digest.clone());
-                    let size = component.bytes.len();
+                    let size = component.size;
                     tracing::info!(plugin = %name, digest = component.digest.short(), size, "compiling the plugin");
                     self.load(component).await
                 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
     group = "operon.dev",
     version = "v1alpha1",
     kind = "Plugin",
-    struct = "PluginState",
+    root = "PluginState",
     status = "PluginStatus",
     derive = "Default",
     derive = "PartialEq",
