@@ -3,14 +3,19 @@
 use std::{
     fmt,
     io::{self, Read},
+    str::FromStr,
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// What a piece of content is known by.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+use crate::malformed::Malformed;
+
+/// What a piece of content is known by: `sha256:` and 64 hexadecimal digits.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(extend("pattern" = "^sha256:[0-9a-f]{64}$"))]
 pub struct Digest(Box<str>);
 
 /// Bytes of a stream that are hashed at once.
@@ -20,13 +25,6 @@ impl Digest {
     /// The digest of these bytes.
     pub fn of(bytes: impl AsRef<[u8]>) -> Self {
         Self(format!("sha256:{:x}", Sha256::digest(bytes)).into())
-    }
-
-    /// Reads what a person or another program wrote; none where it is no digest.
-    pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix("sha256:")?;
-        let so = digits.len() == 64 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-        so.then(|| Self(text.into()))
     }
 
     /// The digest of all that comes, and how many bytes that is. No more than a chunk of it is held.
@@ -60,6 +58,29 @@ impl Digest {
     }
 }
 
+impl FromStr for Digest {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let is_digit = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');
+        let digits = text.strip_prefix("sha256:").filter(|digits| digits.len() == 64 && digits.bytes().all(is_digit));
+        digits.map(|_| Self(text.into())).ok_or_else(|| {
+            Malformed::new(
+                text,
+                "a digest: sha256: and 64 hexadecimal digits in lower case, as `operon versions` prints it",
+            )
+        })
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = Malformed;
+
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        text.parse()
+    }
+}
+
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -87,23 +108,22 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_read_as_it_is_written_and_nothing_else_is() {
-        let digest = Digest::of("");
-        assert_eq!(Digest::parse(digest.as_str()), Some(digest.clone()));
-        let text = digest.as_str();
-        let wrong = [&text[7..], &text[..70], &text.to_uppercase(), &text.replace('e', "g"), &format!("{text}0")];
-        for wrong in wrong {
-            assert_eq!(Digest::parse(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
     fn a_stream_has_the_digest_of_its_bytes_however_it_comes() {
         let bytes: Vec<u8> = (0..200_000_u32).flat_map(u32::to_le_bytes).collect();
         for split in [0, 1, 65_535, 65_536, 65_537, bytes.len()] {
             let (first, second) = bytes.split_at(split);
             let (digest, size) = Digest::of_stream(first.chain(second)).unwrap();
             assert_eq!((digest, size), (Digest::of(&bytes), 800_000));
+        }
+    }
+
+    #[test]
+    fn only_a_whole_digest_is_read() {
+        let digest = Digest::of("");
+        assert_eq!(digest.as_str().parse::<Digest>().unwrap(), digest);
+        for odd in ["", "sha256:", &digest.as_str()[..70], &digest.as_str().to_uppercase(), &digest.as_str()[7..]] {
+            assert!(odd.parse::<Digest>().is_err(), "{odd}");
+            assert!(serde_json::from_str::<Digest>(&format!("{odd:?}")).is_err(), "{odd}");
         }
     }
 }

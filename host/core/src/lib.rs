@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | config | [`config`], [`resource`], [`quantity`] |
 //! | plugin | [`standing`]: which version runs, which is held |
+//! | plugin | [`package`]: a component in ConfigMaps, packed and unpacked |
 //! | watch | [`object`]: an object as text, [`kind`]: what discovery knows |
 //! | dispatch | [`essence`], [`children`]: what counts as a change, [`decide`]: what there is to do, [`cause`] |
 //! | call | [`answer`]: what a plugin returns |
@@ -28,6 +29,7 @@ mod malformed;
 pub mod manifest;
 pub mod names;
 pub mod object;
+pub mod package;
 pub mod plan;
 pub mod policy;
 pub mod quantity;

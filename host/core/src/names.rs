@@ -12,6 +12,8 @@ pub const OWNER_LABEL: &str = "operon.dev/owner";
 pub const APPLIED: &str = "operon.dev/applied";
 /// Annotation of an object that a `create` of a plugin made: the uid of the object that it was made for.
 pub const CREATED_FOR: &str = "operon.dev/created-for";
+/// Label of the ConfigMaps of a package, head and parts: the name of the head.
+pub const PACKAGE_LABEL: &str = "operon.dev/package";
 /// Annotation that a person sets on an object to let a plugin take it over as a child; its value is the plugin's name.
 pub const ADOPT: &str = "operon.dev/adopt";
 

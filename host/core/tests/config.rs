@@ -14,6 +14,7 @@ use std::{
 use operon_core::{
     cause::Cause,
     config::{HostConfig, JsonPointer, Limits, PluginConfig, Source, Verb, schema},
+    digest::Digest,
     quantity::{Bytes, Millis},
 };
 use serde_json::{Value, json};
@@ -76,10 +77,11 @@ fn an_alias_is_what_it_stands_for_and_its_mistakes_are_where_they_were_written()
 fn a_minimal_config_gets_the_defaults() {
     let config = parse(MINIMAL);
     assert_eq!(config.host.as_str(), "default");
-    let [PluginConfig { owns, settings, grants, limits, watch, dry_run, suspend, .. }] = &config.plugins[..] else {
+    let [PluginConfig { owns, settings, grants, limits, watch, dry_run, suspend, digest, .. }] = &config.plugins[..]
+    else {
         panic!("{config:?}");
     };
-    assert!(!dry_run && !suspend);
+    assert!(!dry_run && !suspend && digest.is_none());
     assert!(owns.is_empty() && settings.is_empty() && grants.is_empty());
     assert_eq!(
         *limits,
@@ -102,6 +104,7 @@ fn a_full_config_is_read_field_by_field() {
     assert_eq!(config.host.as_str(), "blue");
     let plugin = &config.plugins[0];
     assert_eq!(plugin.source.to_string(), "ConfigMap operon-system/sample-plugin");
+    assert_eq!(plugin.digest, Some(Digest::of("")));
     let watch = &plugin.watch[0];
     assert_eq!(watch.resource.to_string(), "samples.v1.nuvolaris.org");
     assert_eq!(watch.namespaces.as_ref().unwrap().len(), 2);

@@ -74,7 +74,7 @@ async fn load(
     file: &Path,
 ) -> Result<(), LoadError> {
     let loader = Loader { config: plugin.clone(), compiler: compiler.clone(), sandbox: sandbox.clone(), reads: None };
-    loader.load(&Component::read(file)?).await?;
+    loader.load(&Component::read(file)?.pinned(plugin.digest.as_ref())?).await?;
     Ok(())
 }
 

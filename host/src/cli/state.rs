@@ -60,7 +60,7 @@ fn chosen(state: &PluginState, wanted: Option<&str>) -> anyhow::Result<String> {
     match (fitting.as_slice(), wanted) {
         ([digest], _) => Ok((**digest).to_owned()),
         // Before the host has seen it, a whole digest can be approved as well.
-        ([], Some(wanted)) if Digest::parse(wanted).is_some() => Ok(wanted.to_owned()),
+        ([], Some(wanted)) if wanted.parse::<Digest>().is_ok() => Ok(wanted.to_owned()),
         ([], _) => {
             bail!("no such version is held because of children that it would delete; held are: [{}]", held.join(", "))
         }
@@ -77,7 +77,7 @@ fn describe(states: &[PluginState], now: Timestamp) -> String {
             let found = status.conditions.iter().find(|condition| condition.type_ == type_);
             found.map_or("Unknown", |condition| &condition.status).to_owned()
         };
-        let running = status.running.as_deref().and_then(Digest::parse);
+        let running = status.running.as_deref().and_then(|text| text.parse::<Digest>().ok());
         let made = state.metadata.creation_timestamp.as_ref();
         [
             state.name_any(),

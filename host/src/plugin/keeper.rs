@@ -93,7 +93,9 @@ impl Keeper {
             self.slot().change(|standing| *standing = Standing::restored(held, last_good));
         }
         let mut approved = self.approved();
-        let mut fetches = source::watch(&client, &self.loader.config.source);
+        let Loader { config, .. } = &self.loader;
+        let (source, pin) = (config.source.clone(), config.digest.clone());
+        let mut fetches = source::watch(&client, &source, pin.as_ref());
         let mut standing = self.slot().subscribe();
         loop {
             tokio::select! {
@@ -107,7 +109,7 @@ impl Keeper {
                         // What was held may run now: it is fetched again, and comes from the cache.
                         approved = now;
                         memory.tried = None;
-                        fetches = source::watch(&client, &self.loader.config.source);
+                        fetches = source::watch(&client, &source, pin.as_ref());
                     }
                 }
                 Ok(()) = standing.changed() => self.tell_holds(&mut memory),
@@ -126,6 +128,7 @@ impl Keeper {
     async fn take(&self, memory: &mut Memory, fetched: Fetched) {
         memory.reference = fetched.reference;
         memory.again = None;
+        self.slot().change(|standing| standing.wanted = fetched.wanted);
         let component = match fetched.bytes {
             Ok(component) => component,
             Err(error) => {
@@ -134,7 +137,6 @@ impl Keeper {
             }
         };
         let digest = component.digest.clone();
-        self.slot().change(|standing| standing.wanted = Some(digest.clone()));
         if self.slot().with(|standing| standing.digest() == Some(&digest)) {
             memory.tried = Some(digest);
             return self.slot().change(|standing| standing.trouble = None);
@@ -180,8 +182,9 @@ impl Keeper {
         self.known.approved(&self.handler.writer.plugin.label)
     }
 
+    /// So is the one that the config asks for by its digest.
     fn is_approved(&self, digest: &Digest) -> bool {
-        self.approved().contains(digest.as_str())
+        self.loader.config.digest.as_ref() == Some(digest) || self.approved().contains(digest.as_str())
     }
 
     /// Calls it for all objects, carries nothing out, and puts it in place if it does no harm.

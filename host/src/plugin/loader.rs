@@ -74,6 +74,12 @@ pub struct Loader {
 impl Loader {
     /// Compiles, links, describes and validates.
     pub async fn load(&self, component: &Component) -> Result<Plugin, LoadError> {
+        let (plugin, _) = self.describe(component).await?;
+        self.validate(plugin).await
+    }
+
+    /// All of that but its settings; also what it says that it is called.
+    pub async fn describe(&self, component: &Component) -> Result<(Plugin, String), LoadError> {
         let wasm = component.reader().map_err(CompileError::Read)?;
         let compiled = self.compiler.compile(&component.digest, wasm).await?;
         self.prepare(component.digest.clone(), compiled).await
@@ -82,10 +88,17 @@ impl Loader {
     /// The same for a version that was compiled before, if its code is still there.
     pub async fn load_again(&self, digest: &Digest) -> Result<Option<Plugin>, LoadError> {
         let Some(compiled) = self.compiler.again(digest).await? else { return Ok(None) };
-        self.prepare(digest.clone(), compiled).await.map(Some)
+        let (plugin, _) = self.prepare(digest.clone(), compiled).await?;
+        self.validate(plugin).await.map(Some)
     }
 
-    async fn prepare(&self, digest: Digest, compiled: Compiled) -> Result<Plugin, LoadError> {
+    async fn validate(&self, plugin: Plugin) -> Result<Plugin, LoadError> {
+        let settings = canonical(&self.config.settings.clone().into());
+        plugin.validate(settings).await.map_err(LoadError::Validate)?.map_err(LoadError::Settings)?;
+        Ok(plugin)
+    }
+
+    async fn prepare(&self, digest: Digest, compiled: Compiled) -> Result<(Plugin, String), LoadError> {
         let sandbox = self.sandbox.clone();
         let prepared = tokio::task::spawn_blocking(move || {
             let component = sandbox.map(&compiled).map_err(|error| LoadError::Map(format!("{error:#}")))?;
@@ -106,9 +119,8 @@ impl Loader {
             limits: CallLimits::from(&self.config.limits),
             reads: self.reads.clone(),
         };
-        plugin.version = plugin.describe().await.map_err(LoadError::Describe)?.version;
-        let settings = canonical(&self.config.settings.clone().into());
-        plugin.validate(settings).await.map_err(LoadError::Validate)?.map_err(LoadError::Settings)?;
-        Ok(plugin)
+        let description = plugin.describe().await.map_err(LoadError::Describe)?;
+        plugin.version = description.version;
+        Ok((plugin, description.name))
     }
 }

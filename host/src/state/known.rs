@@ -104,7 +104,7 @@ pub fn restored(state: &PluginState) -> (BTreeMap<Digest, Hold>, Option<Digest>)
     let Some(status) = &state.status else { return (BTreeMap::new(), None) };
     let held = status.held.iter().filter_map(|held| {
         let why = Trouble { reason: held.reason.clone(), message: held.message.clone() };
-        Some((Digest::parse(&held.digest)?, Hold { why, since: SystemTime::from(held.since) }))
+        Some((held.digest.parse().ok()?, Hold { why, since: SystemTime::from(held.since) }))
     });
-    (held.collect(), status.last_good.as_deref().and_then(Digest::parse))
+    (held.collect(), status.last_good.as_deref().and_then(|text| text.parse().ok()))
 }

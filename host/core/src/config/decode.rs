@@ -298,6 +298,7 @@ decode_by_parsing!(
     super::name::PluginName,
     super::pointer::JsonPointer,
     super::selector::LabelSelector,
+    crate::digest::Digest,
     crate::quantity::Millis,
     crate::resource::ResourceName,
 );

@@ -16,7 +16,7 @@ use super::{
     name::{ConfigMapKey, ConfigMapName, Namespace, PluginName},
     watch::WatchConfig,
 };
-use crate::resource::ResourceName;
+use crate::{digest::Digest, resource::ResourceName};
 
 /// A plugin and what it may do.
 #[derive(Clone, Debug, PartialEq, JsonSchema)]
@@ -26,6 +26,9 @@ pub struct PluginConfig {
     pub name: PluginName,
     /// Where its bytes come from.
     pub source: Source,
+    /// Pins its bytes, uncompressed: whatever else the source holds is not run.
+    #[schemars(with = "Digest", default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
     /// The resources whose objects it handles, each at most once.
     #[schemars(length(min = 1))]
     pub watch: Vec<WatchConfig>,
@@ -53,9 +56,9 @@ pub struct PluginConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, JsonSchema)]
 #[schemars(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Source {
-    /// A key of a `ConfigMap`; a change of it replaces the plugin.
+    /// A `ConfigMap` with the component, or a package that `operon push` wrote; a change of it replaces the plugin.
     ConfigMap(ConfigMapSource),
-    /// A file; a relative path starts at the folder of the config file.
+    /// A file, also `.zst` or `.gz`; a change of it replaces the plugin. A relative path starts at the folder of the config file.
     File(#[schemars(length(min = 1))] PathBuf),
 }
 
@@ -67,7 +70,8 @@ pub struct ConfigMapSource {
     pub namespace: Namespace,
     /// Name of the `ConfigMap`.
     pub name: ConfigMapName,
-    /// Its key; without it `plugin.wasm`, or the only key.
+    /// Its key, where it holds a component and not a package of `operon push`; without it `plugin.wasm`, `plugin.wasm.zst`,
+    /// `plugin.wasm.gz`, or the only key that ends so.
     #[schemars(with = "ConfigMapKey", default, skip_serializing_if = "Option::is_none")]
     pub key: Option<ConfigMapKey>,
 }
@@ -95,6 +99,7 @@ impl Decode for PluginConfig {
         at.mapping(|fields| {
             let name = fields.required("name");
             let source = fields.required("source");
+            let digest = fields.optional("digest");
             let watch = fields.required("watch");
             let owns = fields.or("owns", BTreeSet::new());
             let settings = fields.or("settings", Map::new());
@@ -105,6 +110,7 @@ impl Decode for PluginConfig {
             Some(Self {
                 name: name?,
                 source: source?,
+                digest: digest?,
                 watch: watch?,
                 owns: owns?,
                 settings: settings?,

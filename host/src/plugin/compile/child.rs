@@ -20,8 +20,8 @@ use rustix::{
 };
 use wasmtime::Engine;
 
-use super::WASM_BYTES;
 use crate::plugin::sandbox;
+use operon_core::package::COMPONENT_LIMIT;
 
 /// Exit code: the component is at fault, standard error says how.
 pub(super) const REFUSED: u8 = 1;
@@ -100,7 +100,7 @@ fn end_with_host() {
 
 fn compile() -> Result<(), Failure> {
     let mut wasm = Vec::new();
-    io::stdin().lock().take(WASM_BYTES + 1).read_to_end(&mut wasm).map_err(|error| match error.kind() {
+    io::stdin().lock().take(COMPONENT_LIMIT + 1).read_to_end(&mut wasm).map_err(|error| match error.kind() {
         io::ErrorKind::OutOfMemory => Failure::memory(),
         _ => Failure::machine(format!("reading the component: {error}")),
     })?;
@@ -116,8 +116,8 @@ fn compile() -> Result<(), Failure> {
 
 /// What can be told of wrong bytes better than a parser does. Compiled code above all is not taken.
 fn check(wasm: &[u8]) -> Result<(), String> {
-    if wasm.len() as u64 > WASM_BYTES {
-        return Err(format!("it is larger than {} MiB", WASM_BYTES >> 20));
+    if wasm.len() as u64 > COMPONENT_LIMIT {
+        return Err(format!("it is larger than {} MiB", COMPONENT_LIMIT >> 20));
     }
     match wasm {
         [] => Err("it is empty".into()),

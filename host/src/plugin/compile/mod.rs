@@ -21,9 +21,6 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use cache::{Cache, Compiled, Key};
 use child::Limits;
 
-/// The largest component; Python's are 18 MB.
-pub const WASM_BYTES: u64 = 64 << 20;
-
 /// Memory of a compilation: those of Python and JavaScript take 430 MB.
 const MEMORY: u64 = 1 << 30;
 /// Of the container's memory, the share that a compilation gets at most: else the container is ended, and the host with it.
