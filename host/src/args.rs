@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use operon_core::{
     config::{Namespace, PluginName},
+    package::Place,
+    quantity::Millis,
     resource::ResourceName,
 };
 
@@ -51,10 +53,88 @@ pub enum Command {
     /// Compile a component from standard input to standard output, as the host does for itself in a process apart
     #[command(hide = true)]
     Compile(Limits),
+    /// Put a component into a ConfigMap, compressed and in parts, where hosts run it as soon as it is there
+    Push(Push),
+    /// Show the versions of a plugin that a ConfigMap has
+    Versions(Versions),
+    /// Go back to a former version of a plugin
+    Rollback(Rollback),
     /// Show how the plugins of all hosts are: which version runs, and why another does not
     Status(Status),
     /// Let a version of a plugin run that is held because it would delete many children
     Approve(Approve),
+}
+
+/// Which component goes where.
+#[derive(Debug, clap::Args)]
+pub struct Push {
+    /// Component (.wasm, .wasm.zst or .wasm.gz)
+    pub file: PathBuf,
+    /// ConfigMap that hosts have as the plugin's source
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub to: Place,
+    /// Name of the plugin, for `operon versions`
+    #[arg(long)]
+    pub plugin: Option<PluginName>,
+    /// Former versions that are kept, to roll back to; 32 at most
+    #[arg(long, default_value = "5", value_parser = keep)]
+    pub keep: usize,
+    /// Parts that no version needs are removed when nobody has pushed them for this long
+    #[arg(long, default_value = "1h", value_name = "TIME")]
+    pub unused_for: Millis,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub wait: Wait,
+    /// Where compiled plugins are kept.
+    #[command(flatten)]
+    pub cache: CacheDir,
+    /// As who.
+    #[command(flatten)]
+    pub login: Login,
+}
+
+fn keep(text: &str) -> Result<usize, String> {
+    let most = operon_core::package::HISTORY_LIMIT;
+    text.parse().ok().filter(|keep| *keep <= most).ok_or_else(|| format!("expected a number up to {most}"))
+}
+
+/// Until the hosts run it.
+#[derive(Debug, clap::Args)]
+pub struct Wait {
+    /// Return when the hosts run it; 1, and their reason, if they don't
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait
+    #[arg(long, default_value = "1m", value_name = "TIME", requires = "wait")]
+    pub timeout: Millis,
+}
+
+/// Of which package.
+#[derive(Debug, clap::Args)]
+pub struct Versions {
+    /// ConfigMap of the plugin
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub of: Place,
+    /// As who.
+    #[command(flatten)]
+    pub login: Login,
+}
+
+/// To which version of which package.
+#[derive(Debug, clap::Args)]
+pub struct Rollback {
+    /// ConfigMap of the plugin
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    pub of: Place,
+    /// Digest of the version, or its beginning [default: the version that was pushed before]
+    #[arg(long, value_name = "DIGEST")]
+    pub to_digest: Option<String>,
+    /// Whether to wait.
+    #[command(flatten)]
+    pub wait: Wait,
+    /// As who.
+    #[command(flatten)]
+    pub login: Login,
 }
 
 /// Of which cluster.

@@ -16,6 +16,9 @@ fn main() -> ExitCode {
         Command::Check { config, cache } => cli::check::check(&config, &cache.path()),
         Command::Compile(limits) => child::run(&limits),
         Command::Release(args) => cli::release::release(&args),
+        Command::Push(args) => cli::package::push(&args),
+        Command::Versions(args) => cli::package::versions(&args),
+        Command::Rollback(args) => cli::package::rollback(&args),
         Command::Status(args) => cli::state::status(&args),
         Command::Approve(args) => cli::state::approve(&args),
         Command::Run { config, cache, login } => {

@@ -14,6 +14,8 @@ pub const APPLIED: &str = "operon.dev/applied";
 pub const CREATED_FOR: &str = "operon.dev/created-for";
 /// Label of the ConfigMaps of a package, head and parts: the name of the head.
 pub const PACKAGE_LABEL: &str = "operon.dev/package";
+/// Annotation of a part of a package: when a push last found it there, RFC 3339.
+pub const TOUCHED: &str = "operon.dev/touched";
 /// Annotation that a person sets on an object to let a plugin take it over as a child; its value is the plugin's name.
 pub const ADOPT: &str = "operon.dev/adopt";
 

@@ -74,13 +74,17 @@ impl FromStr for ResourceName {
 
 /// A DNS label (RFC 1123): lower case letters, digits and `-`, at most 63, ends with a letter or digit.
 pub(crate) fn is_label(text: &str) -> bool {
-    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-    !text.is_empty() && text.len() <= 63 && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+    text.len() <= 63 && is_word(text)
 }
 
-/// DNS labels joined by dots, at most 253 characters.
+/// Such labels joined by dots, at most 253 characters together; as in Kubernetes (`IsDNS1123Subdomain`), each may be as long.
 pub(crate) fn is_subdomain(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(is_label)
+    text.len() <= 253 && text.split('.').all(is_word)
+}
+
+fn is_word(text: &str) -> bool {
+    let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 fn is_group(text: &str) -> bool {

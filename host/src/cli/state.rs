@@ -2,35 +2,37 @@
 //!
 //! Both go by the resource `plugins.operon.dev`, with the caller's own rights, so that they work from anybody's machine.
 
-use std::{io::Write, process::ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use k8s_openapi::jiff::Timestamp;
 use kube::{
-    Api, Client, ResourceExt,
+    Api, ResourceExt,
     api::{ListParams, Patch, PatchParams},
 };
 use operon_core::{digest::Digest, names::PluginIdentity};
 use serde_json::json;
 
-use super::table::table;
+use super::{
+    package::{print, with_client},
+    table::table,
+};
 use crate::{
     args::{Approve, Status},
-    cluster::login::Login,
     state::resource::{PluginState, PluginStatus},
 };
 
 /// Prints a table of all plugins of all hosts, and why those that are not up to date are not.
 pub fn status(args: &Status) -> ExitCode {
-    ended(with_client(&args.login, async |client| {
+    with_client(&args.login, async |client| {
         let states = Api::<PluginState>::all(client).list(&ListParams::default()).await.map_err(explain)?;
         print(&describe(&states.items, Timestamp::now()))
-    }))
+    })
 }
 
 /// Lets a version run that is held because it would delete many children.
 pub fn approve(args: &Approve) -> ExitCode {
-    ended(with_client(&args.login, async |client| {
+    with_client(&args.login, async |client| {
         let name = PluginIdentity::new(&args.host, args.plugin.as_str()).label;
         let api = Api::<PluginState>::all(client);
         let Some(state) = api.get_opt(&name).await.map_err(explain)? else {
@@ -46,7 +48,7 @@ pub fn approve(args: &Approve) -> ExitCode {
         let patch = json!({"metadata": {"resourceVersion": version}, "spec": {"approved": approved}});
         api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await?;
         print(&format!("The plugin {name} may run the version {digest}: its host puts it in place.\n"))
-    }))
+    })
 }
 
 /// The digest of the held version that is meant: the one that begins so, or the only one.
@@ -112,12 +114,8 @@ fn age(now: Timestamp, then: Timestamp) -> String {
     }
 }
 
-fn with_client(login: &Login, work: impl AsyncFnOnce(Client) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new().context("starting the executor")?;
-    runtime.block_on(async { work(login.client().await?).await })
-}
-
-fn explain(error: kube::Error) -> anyhow::Error {
+/// What is missing, where that is the resource itself.
+pub(super) fn explain(error: kube::Error) -> anyhow::Error {
     match error {
         kube::Error::Api(status) if status.code == 404 => {
             anyhow::anyhow!(
@@ -125,20 +123,6 @@ fn explain(error: kube::Error) -> anyhow::Error {
             )
         }
         error => error.into(),
-    }
-}
-
-fn print(text: &str) -> anyhow::Result<()> {
-    Ok(std::io::stdout().write_all(text.as_bytes())?)
-}
-
-fn ended(result: anyhow::Result<()>) -> ExitCode {
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
     }
 }
 

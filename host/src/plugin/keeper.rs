@@ -128,7 +128,11 @@ impl Keeper {
     async fn take(&self, memory: &mut Memory, fetched: Fetched) {
         memory.reference = fetched.reference;
         memory.again = None;
-        self.slot().change(|standing| standing.wanted = fetched.wanted);
+        self.slot().change(|standing| {
+            // What was wrong was wrong with another one.
+            standing.trouble.take_if(|_| standing.wanted != fetched.wanted);
+            standing.wanted = fetched.wanted;
+        });
         let component = match fetched.bytes {
             Ok(component) => component,
             Err(error) => {
@@ -155,6 +159,7 @@ impl Keeper {
     async fn load(&self, memory: &mut Memory, component: Component, failures: u32) {
         let (name, digest, size) = (&self.loader.config.name, component.digest.short(), component.size);
         tracing::info!(plugin = %name, digest, size, "loading the plugin");
+        self.slot().change(|standing| standing.trouble = None);
         match self.loader.load(&component).await {
             Ok(plugin) => self.try_out(memory, plugin).await,
             Err(error) => {

@@ -19,7 +19,7 @@ impl World {
     }
 
     /// Merges a patch into a ConfigMap, as a person would.
-    async fn merge_map(&self, name: &str, patch: &Value) {
+    pub(crate) async fn merge_map(&self, name: &str, patch: &Value) {
         let mut like = map(name, &json!({}));
         like["metadata"]["namespace"] = self.namespace.clone().into();
         merge(&self.api_of(&like), name, patch).await;

@@ -19,6 +19,7 @@ mod outage;
 mod patches;
 mod plugins;
 mod proxy;
+mod push;
 mod release;
 mod restarts;
 mod sample;

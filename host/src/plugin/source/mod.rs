@@ -22,11 +22,8 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use operon_core::{config::Source, digest::Digest};
 
+pub(crate) use self::configmap::{Content, content};
 pub use self::{component::Component, error::SourceError};
-pub(crate) use self::{
-    configmap::{Content, content},
-    parts::{Part, fetch},
-};
 
 /// What a source holds now.
 pub struct Fetched {
