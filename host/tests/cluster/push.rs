@@ -293,5 +293,5 @@ async fn a_file_is_watched_and_a_pinned_digest_is_the_only_one_that_runs() {
         (live["status"]["echo"]["version"] == "v1").then_some(())
     })
     .await;
-    tokio::time::timeout(Duration::from_secs(60), scene.applied(4, "v1")).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), scene.applied(4, "v1")).await.unwrap();
 }

@@ -118,16 +118,12 @@ impl<R: BufRead> Read for Unpacked<R> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
             Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, self.fault(&error))),
         };
-        match self.left.checked_sub(count as u64) {
-            Some(left) => {
-                self.left = left;
-                Ok(count)
-            }
-            None => {
-                let error = UnpackError::TooLarge { limit: self.limit, claimed: self.claimed };
-                Err(io::Error::new(io::ErrorKind::InvalidData, error))
-            }
-        }
+        let Some(left) = self.left.checked_sub(count as u64) else {
+            let error = UnpackError::TooLarge { limit: self.limit, claimed: self.claimed };
+            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+        };
+        self.left = left;
+        Ok(count)
     }
 }
 

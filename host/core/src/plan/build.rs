@@ -316,4 +316,25 @@ mod tests {
         let Action::Create(body) = &plan.patches[0].action else { panic!("a create stays one") };
         assert_eq!(body["metadata"]["annotations"][CREATED_FOR], "u1");
     }
+
+    #[test]
+    fn the_status_is_taken_over_and_each_patch_keeps_its_place() {
+        let namespace = |name: &str| Patch::Apply(manifest("v1", "Namespace", None, name));
+        let set = PatchSet { status: Some(r#"{"a":1}"#.into()), ..patches(vec![namespace("one"), namespace("two")]) };
+        let plan = plan(set).unwrap();
+        assert_eq!(plan.status, Some(json!({"a": 1})));
+        let places: Vec<_> = plan.patches.iter().map(|write| write.place.to_string()).collect();
+        assert_eq!(places, ["patches[0] (Namespace one)", "patches[1] (Namespace two)"]);
+        assert_eq!(Draft::of_status(Some(r#"{"b":2}"#)).unwrap().status, Some(json!({"b": 2})));
+    }
+
+    #[test]
+    fn a_patch_to_another_object_of_the_kind_or_of_the_name_carries_no_uid() {
+        let sample = manifest("nuvolaris.org/v1", "Sample", Some("demo"), "other");
+        let namespace = manifest("v1", "Namespace", None, "obj");
+        let plan = plan(patches(vec![Patch::Apply(sample), Patch::Apply(namespace)])).unwrap();
+        for write in plan.patches {
+            assert!(matches!(&write.action, Action::Apply(body) if body["metadata"].get("uid").is_none()), "{write:?}");
+        }
+    }
 }

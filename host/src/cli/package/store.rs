@@ -207,7 +207,7 @@ mod tests {
             },
             ..ConfigMap::default()
         };
-        let unused = |part: &ConfigMap| is_unused(part, at(1000), Duration::from_secs(60));
+        let unused = |part: &ConfigMap| is_unused(part, at(1000), Duration::from_mins(1));
         assert!(unused(&part(940, None)));
         assert!(!unused(&part(941, None)));
         assert!(!unused(&part(100, Some(990))), "it is about to be named");

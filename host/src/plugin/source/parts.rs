@@ -20,12 +20,12 @@ const AT_ONCE: usize = 4;
 pub(crate) struct Part<'a> {
     pub(crate) version: &'a Version,
     pub(crate) number: usize,
-    pub(crate) part: &'a PartRef,
+    pub(crate) named: &'a PartRef,
 }
 
 /// Fetches a version and takes it only if it is whole.
 pub(crate) async fn fetch(api: &Api<ConfigMap>, version: &Version) -> Result<Component, SourceError> {
-    let parts: Vec<_> = version.parts.iter().zip(1..).map(|(part, number)| Part { version, number, part }).collect();
+    let parts: Vec<_> = version.parts.iter().zip(1..).map(|(named, number)| Part { version, number, named }).collect();
     // No part has more than the 1 MiB of a ConfigMap, and there are 64 at most: so is the memory that this can take.
     let mut stored = Vec::new();
     for some in parts.chunks(AT_ONCE) {
@@ -42,7 +42,7 @@ pub(crate) async fn fetch(api: &Api<ConfigMap>, version: &Version) -> Result<Com
 
 impl Part<'_> {
     async fn fetch(&self, api: &Api<ConfigMap>) -> Result<Vec<u8>, SourceError> {
-        match api.get_opt(&self.part.name).await {
+        match api.get_opt(&self.named.name).await {
             Ok(Some(map)) => self.bytes(map),
             Ok(None) => Err(self.fault(PartFault::Missing)),
             Err(error) => Err(self.fault(PartFault::Unread(error))),
@@ -54,15 +54,15 @@ impl Part<'_> {
         let bytes = map.binary_data.and_then(|mut data| data.remove(PART_KEY));
         let bytes = bytes.ok_or_else(|| self.fault(PartFault::NoKey))?.0;
         let found = Digest::of(&bytes);
-        if found == self.part.digest {
+        if found == self.named.digest {
             Ok(bytes)
         } else {
-            Err(self.fault(PartFault::Wrong { found, expected: self.part.digest.clone() }))
+            Err(self.fault(PartFault::Wrong { found, expected: self.named.digest.clone() }))
         }
     }
 
     fn fault(&self, fault: PartFault) -> SourceError {
-        let (number, of, name) = (self.number, self.version.parts.len(), self.part.name.clone());
+        let (number, of, name) = (self.number, self.version.parts.len(), self.named.name.clone());
         let part = Box::new(PartName { number, of, name, wanted: self.version.digest.clone() });
         SourceError::Part { part, fault }
     }
