@@ -3,12 +3,12 @@
 //! | step | room |
 //! | --- | --- |
 //! | config | `operon_core::config` |
-//! | plugin | [`plugin`]: bytes, compiled, checked, called in a sandbox |
+//! | plugin | [`plugin`]: bytes, compiled, checked, put in place, called in a sandbox |
 //! | watch | [`watch`]: what is in the cluster, as text |
 //! | dispatch | [`dispatch`]: which object is next; [`handle`]: one event from decision to record |
 //! | call | [`plugin::Plugin`] |
 //! | patch, record | [`apply`] |
-//! | report | [`events`], [`telemetry`] |
+//! | report | [`events`], [`telemetry`], [`state`]: how plugins are |
 //!
 //! [`cluster`] is the API server as all of them see it, [`runtime`] wires them, [`args`] and [`cli`] are the command line.
 
