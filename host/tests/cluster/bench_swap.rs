@@ -46,7 +46,7 @@ impl Scene {
             plugin
         });
         all["plugins"] = json!(plugins);
-        let host = Host::start_with(&all, &world.kubeconfig);
+        let host = Host::start_cold(&all, &world.kubeconfig);
         Self { world, host, folder: tempfile::tempdir().unwrap() }
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Host {
     child: Child,
     folder: TempDir,
     kubeconfig: PathBuf,
+    /// Where compiled plugins are kept.
+    cache: PathBuf,
     /// Starts before the one that runs.
     former: usize,
 }
@@ -27,18 +29,29 @@ impl Host {
         Self::start_with(&config(world, changes), &world.kubeconfig)
     }
 
+    /// All tests share what was compiled: none of them is about that, and there are many.
     pub(crate) fn start_with(config: &Value, kubeconfig: &Path) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), config, kubeconfig, caches().join("operon"))
+    }
+
+    /// Nothing is compiled yet.
+    pub(crate) fn start_cold(config: &Value, kubeconfig: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path().join("cache");
+        Self::start_in(folder, config, kubeconfig, cache)
+    }
+
+    fn start_in(folder: TempDir, config: &Value, kubeconfig: &Path, cache: PathBuf) -> Self {
         fs::write(folder.path().join("operon.yaml"), config.to_string()).unwrap();
-        let child = run(folder.path(), kubeconfig, log_in(folder.path(), 0));
-        Self { child, folder, kubeconfig: kubeconfig.into(), former: 0 }
+        let child = run(folder.path(), kubeconfig, &cache, log_in(folder.path(), 0));
+        Self { child, folder, kubeconfig: kubeconfig.into(), cache, former: 0 }
     }
 
     /// As `start`, but who reads its log goes at once.
     pub(crate) fn start_unread(world: &World, changes: &Value) -> Self {
         let mut host = Self::start(world, changes);
         host.kill();
-        host.child = run(host.folder.path(), &host.kubeconfig, Stdio::piped());
+        host.child = run(host.folder.path(), &host.kubeconfig, &host.cache, Stdio::piped());
         drop(host.child.stderr.take());
         host
     }
@@ -53,7 +66,7 @@ impl Host {
     pub(crate) fn restart(&mut self) {
         self.former += 1;
         let log = log_in(self.folder.path(), self.former);
-        self.child = run(self.folder.path(), &self.kubeconfig, log);
+        self.child = run(self.folder.path(), &self.kubeconfig, &self.cache, log);
     }
 
     /// SIGTERM, and the exit code.
@@ -135,6 +148,11 @@ impl Drop for Host {
     }
 }
 
+/// In place of the caches of whoever runs the tests.
+pub(crate) fn caches() -> &'static Path {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+}
+
 fn log_file(folder: &Path, start: usize) -> PathBuf {
     folder.join(format!("log-{start}"))
 }
@@ -143,7 +161,7 @@ fn log_in(folder: &Path, start: usize) -> Stdio {
     File::create(log_file(folder, start)).unwrap().into()
 }
 
-fn run(folder: &Path, kubeconfig: &Path, log: Stdio) -> Child {
+fn run(folder: &Path, kubeconfig: &Path, cache: &Path, log: Stdio) -> Child {
     // Benchmarks are made with the optimized one.
     let binary = std::env::var_os("OPERON_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_operon").into());
     Command::new(binary)
@@ -151,7 +169,7 @@ fn run(folder: &Path, kubeconfig: &Path, log: Stdio) -> Child {
         .args(["run", "--config"])
         .arg(folder.join("operon.yaml"))
         .arg("--cache-dir")
-        .arg(folder.join("cache"))
+        .arg(cache)
         .arg("--kubeconfig")
         .arg(kubeconfig)
         .stdin(Stdio::null())

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    host::Host,
+    host::{Host, config},
     world::{World, wasm},
 };
 
@@ -70,7 +70,7 @@ async fn a_plugin_that_traps_or_overstays_is_told_on_the_object_and_leaves_other
 async fn a_host_that_is_restarted_compiles_nothing_that_it_has_compiled_before() {
     let world = World::new("warm").await;
     world.put_plugin(&world.namespace, "plugin", wasm("sample.wasm")).await;
-    let mut host = Host::start(&world, &json!({}));
+    let mut host = Host::start_cold(&config(&world, &json!({})), &world.kubeconfig);
     world.apply_sample("obj", 2).await;
     world.message("obj", "2 replicas").await;
     let said = |host: &Host, part: &str| host.log().matches(part).count();

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::{
-    host::{Host, config},
+    host::{Host, caches, config},
     scripted::{map, scripted_plugin},
     world::{World, eventually, version},
 };
@@ -158,7 +158,11 @@ async fn pushes_that_are_killed_leave_a_whole_package_and_the_next_one_tidies_up
         let file = scene.file("next", &large(&format!("v{nth}")));
         let mut command = Command::new(env!("CARGO_BIN_EXE_operon"));
         command.args(["push", file.to_str().unwrap(), "--to", &scene.place, "--keep", "1", "--kubeconfig"]);
-        command.arg(&scene.world.kubeconfig).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .env("XDG_CACHE_HOME", caches())
+            .arg(&scene.world.kubeconfig)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut push = command.spawn().unwrap();
         let moment = takes.mul_f64(rand::rng().random_range(0.3..1.1));
         if tokio::time::timeout(moment, push.wait()).await.is_err() {

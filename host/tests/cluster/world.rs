@@ -23,6 +23,8 @@ use kube::{
 };
 use serde_json::{Value, json};
 
+use crate::host::caches;
+
 /// What a state is waited for at most; a machine that also builds is slow.
 const BOUND: Duration = Duration::from_mins(1);
 
@@ -176,7 +178,8 @@ impl World {
     /// Runs `operon` as a person would; returns its exit code and what it printed.
     pub(crate) async fn operon(&self, args: &[&str]) -> (Option<i32>, String) {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_operon"));
-        let output = command.args(args).arg("--kubeconfig").arg(&self.kubeconfig).output().await.unwrap();
+        command.env("XDG_CACHE_HOME", caches()).args(args).arg("--kubeconfig").arg(&self.kubeconfig);
+        let output = command.output().await.unwrap();
         let printed = [output.stdout, output.stderr].concat();
         (output.status.code(), String::from_utf8(printed).unwrap())
     }

@@ -32,8 +32,9 @@ pub(super) const FAILED: u8 = 4;
 
 /// Between the limit on processor time, which says what it is, and the one that just kills.
 const GRACE_SECONDS: u64 = 5;
-/// The lowest priority there is.
-const NICENESS: i32 = 19;
+/// A tenth of what the host gets where both want a processor: less, and on a busy machine a plugin would not come into place for
+/// minutes.
+const NICENESS: i32 = 10;
 /// The thread that watches the host needs next to nothing.
 const WATCHER_STACK: usize = 64 << 10;
 

@@ -61,7 +61,7 @@ pub enum CompileError {
     #[error("gives more code than it may: {} MiB", .0 >> 20)]
     Output(u64),
     /// It was given up.
-    #[error("was given up after {0:?}: it runs at the lowest priority, and got too little of the processor")]
+    #[error("was given up after {0:?}: it runs at a low priority, and got too little of the processor")]
     Patience(Duration),
     /// The compiler has a fault.
     #[error("made the compiler crash: {0}")]
