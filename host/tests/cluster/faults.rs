@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What all Samples have to be like in the end is waited for this long.
-const BOUND: Duration = Duration::from_mins(1);
+const BOUND: Duration = Duration::from_mins(2);
 /// Of a watch that is silently dead, the host has to notice within this time.
 const SILENCE: Duration = Duration::from_secs(90);
 /// Requests that suffer where faults come by chance.
@@ -88,7 +88,7 @@ async fn an_event_that_nobody_takes_holds_up_nothing() {
     scene.world.apply_sample(&name(0), "many").await;
     scene.world.message(&name(0), "many").await;
     scene.apply(1).await;
-    scene.converges(scene.all(1), BOUND / 3).await;
+    scene.converges(scene.all(1), BOUND / 6).await;
     assert!(scene.proxy.plan().injected.contains_key(&Fault::Unanswered), "no Event was written");
 }
 

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use crate::host::caches;
 
 /// What a state is waited for at most; a machine that also builds is slow.
-const BOUND: Duration = Duration::from_mins(1);
+const BOUND: Duration = Duration::from_mins(2);
 
 /// A client, a namespace.
 pub(crate) struct World {
